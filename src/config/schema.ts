@@ -1,0 +1,145 @@
+/**
+ * Every key a config file may hold, with its default and its meaning. The JSON Schema that editors use and
+ * the resolved config that the Python side reads (workers/rrr_workers/config.py) both follow from this file.
+ * Defaults are the paper's where it says (arXiv 2505.24726, section 4); the rest is marked "not in the paper".
+ */
+import { z } from 'zod';
+
+const positiveInt = z.int().positive();
+const fraction = z.number().min(0).max(1);
+const seconds = z.number().positive();
+
+const model = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .describe('Hub id, or a folder when it starts with ./ ../ / or ~ (relative to the config file).'),
+  revision: z.string().optional().describe('Hub revision: branch, tag or commit.'),
+  dtype: z.enum(['auto', 'float32', 'bfloat16', 'float16']).default('auto'),
+  max_model_len: positiveInt.default(4096).describe('Context window in tokens: prompt and completion together.'),
+});
+
+const task = z.strictObject({
+  name: z.string().min(1).default('countdown').describe('The task whose verifier judges every completion.'),
+  options: z.record(z.string(), z.json()).prefault({}).describe('Options of the task itself.'),
+  prompts: z
+    .strictObject({
+      system: z.string().optional(),
+      question: z.string().optional(),
+      reflection: z.string().optional(),
+      retry: z.string().optional(),
+    })
+    .prefault({})
+    .describe("Templates that replace the task's own; {placeholders} are the query's fields."),
+});
+
+const data = z.strictObject({
+  source: z.enum(['hub', 'jsonl', 'parquet', 'generator']),
+  path: z.string().optional().describe('jsonl, parquet: the file, relative to the config file.'),
+  dataset: z.string().optional().describe('hub: the data set, such as Jiayi-Pan/Countdown-Tasks-3to4.'),
+  subset: z.string().optional().describe('hub: the configuration of the data set.'),
+  hub_split: z.string().default('train').describe('hub: the split to read; rrr makes its own test split.'),
+  rows: positiveInt.optional().describe('Rows to read or to generate, before the split. Default: all; generator: required.'),
+  columns: z.record(z.string(), z.string()).prefault({}).describe('Renames: field of the task -> column of the data.'),
+  on_bad_row: z.enum(['fail', 'skip']).default('fail'),
+  test_fraction: fraction.default(0.1).describe('Share of the split keys held out for `rrr eval`.'),
+  train_fraction: fraction.optional().describe('Share used for failures and training. Default: all that is not test.'),
+  train_rows: positiveInt.optional().describe('Use at most this many training queries.'),
+  test_rows: positiveInt.optional().describe('Use at most this many test queries.'),
+});
+
+const sampling = z.strictObject({
+  temperature: z.number().min(0).default(1),
+  top_p: z.number().gt(0).max(1).default(1),
+  max_answer_tokens: positiveInt.default(1024).describe('Limit of the first try and of the retry.'),
+  max_reflection_tokens: positiveInt.default(512),
+});
+
+const workers = z.strictObject({
+  engine: z.enum(['vllm', 'openai']).default('vllm'),
+  count: positiveInt.default(1).describe('Sampling workers, each with an engine of its own.'),
+  devices: z
+    .array(z.string())
+    .optional()
+    .describe('One CUDA_VISIBLE_DEVICES value a worker, such as ["0,1", "2,3"].'),
+  tensor_parallel: positiveInt.default(1).describe('GPUs that one worker splits the model over.'),
+  max_in_flight: positiveInt.default(256).describe('Queries a worker holds at once.'),
+  ready_timeout_s: seconds.default(900),
+  call_timeout_s: seconds.default(900).describe('A call that takes longer kills its worker.'),
+  stop_grace_s: seconds.default(10),
+  max_restarts: z.int().nonnegative().default(3).describe('Restarts in a row without a result in between.'),
+  gpu_memory_utilization: z.number().gt(0).max(1).default(0.9),
+  cpu_kv_cache_gib: z.number().positive().default(1).describe('KV cache of a worker on a CPU machine, in GiB.'),
+  enforce_eager: z.boolean().default(false).describe('Skip compilation: slower tokens, much faster start.'),
+  prefix_caching: z.boolean().default(true),
+  openai: z
+    .strictObject({
+      base_urls: z.array(z.url()).min(1),
+      model: z.string().optional().describe('Name of the model at the endpoint. Default: model.name.'),
+      api_key_env: z.string().default('OPENAI_API_KEY').describe('The environment variable that holds the key.'),
+      max_retries: z.int().nonnegative().default(5).describe('Retries of HTTP 429 and 5xx.'),
+    })
+    .optional(),
+});
+
+const failures = z.strictObject({
+  max_draws: positiveInt.default(64).describe('Most responses sampled for a query (paper: up to 64).'),
+  failures_per_query: positiveInt.default(1).describe('A query stops at this many failures.'),
+  keep: z
+    .enum(['any', 'all'])
+    .default('any')
+    .describe('any: a query is kept as soon as one draw fails; all: only when every draw fails.'),
+});
+
+const train = z.strictObject({
+  steps: positiveInt.default(1750),
+  batch_size: positiveInt.default(256).describe('Reflections an optimizer step: prompts x num_generations.'),
+  micro_batch_size: positiveInt.optional().describe('Reflections a device holds at once. Default: batch_size.'),
+  num_generations: z.int().min(2).default(8).describe('Reflections a failure, the group of GRPO (not in the paper).'),
+  retries_per_reflection: positiveInt.default(1).describe('The reward is the mean over this many retries.'),
+  reward: z.enum(['verifier', 'shuffled']).default('verifier').describe('shuffled: the control that must not learn.'),
+  learning_rate: z.number().positive().default(5e-7),
+  lr_scheduler: z.enum(['cosine', 'linear', 'constant', 'constant_with_warmup']).default('cosine'),
+  warmup_ratio: fraction.default(0.03),
+  beta: z.number().min(0).default(0.001).describe('Weight of the KL penalty.'),
+  epsilon: z.number().positive().default(0.2).describe('Clip range of the ratio (not in the paper).'),
+  loss_type: z.enum(['grpo', 'bnpo', 'dr_grpo', 'dapo']).default('grpo').describe('Not in the paper.'),
+  scale_rewards: z.enum(['group', 'batch', 'none']).default('group').describe('Not in the paper.'),
+  max_grad_norm: z.number().positive().default(1),
+  gradient_checkpointing: z.boolean().default(false),
+  checkpoint_every: positiveInt.default(50).describe('Steps between checkpoints.'),
+  keep_checkpoints: positiveInt.default(2),
+  max_logprob_difference: z
+    .number()
+    .positive()
+    .default(2e-3)
+    .describe('Mean |log-probability| gap of sampler and trainer above which the run stops.'),
+  max_restarts: z.int().nonnegative().default(2).describe('Restarts of a crashed trainer from its last checkpoint.'),
+  step_timeout_s: seconds.default(1800).describe('A step that takes longer is taken for a hang.'),
+  gpu_memory_utilization: z.number().gt(0).max(1).default(0.3).describe('Share of the GPU for the colocated engine.'),
+});
+
+const evaluation = z.strictObject({
+  modes: z
+    .array(z.enum(['sampled', 'greedy']))
+    .min(1)
+    .default(['sampled', 'greedy'])
+    .describe('sampled uses the sampling section; greedy is temperature 0.'),
+  examples: z.int().nonnegative().default(10).describe('Reflections before and after that the report shows.'),
+});
+
+export const configSchema = z.strictObject({
+  seed: z.int().nonnegative().max(2 ** 31 - 1).default(0),
+  python: z.string().optional().describe('The Python that runs the workers. Default: the one scripts/setup.sh made.'),
+  model,
+  task: task.prefault({}),
+  data,
+  sampling: sampling.prefault({}),
+  workers: workers.prefault({}),
+  failures: failures.prefault({}),
+  train: train.prefault({}),
+  eval: evaluation.prefault({}),
+});
+
+/** The resolved config: every default filled in, every path absolute. It is what run directories hold. */
+export type Config = z.output<typeof configSchema>;

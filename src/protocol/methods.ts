@@ -1,0 +1,95 @@
+/** What the calls take and return. Names follow the Python side: rrr_workers/episode.py, prepare.py, training. */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+
+/** One normalised problem. `id` is a content hash; `fields` is what prompts and the verifier need. */
+export const query = z.object({ id: z.string(), index: count, fields: z.record(z.string(), z.json()) });
+export type Query = z.output<typeof query>;
+
+export const completion = z.object({
+  completion: z.string(),
+  tokens: count,
+  finish_reason: z.enum(['stop', 'length']),
+});
+
+export const attempt = completion.extend({
+  verdict: z.object({ passed: z.boolean(), kind: z.string(), detail: z.string() }),
+});
+export type Attempt = z.output<typeof attempt>;
+
+/** mine {query, max_draws, failures_per_query, keep}: draw until the query has the failures it needs. */
+export const mineResult = z.object({
+  /** Draws that count, in order from 0: how many were made does not depend on chunks or timing. */
+  draws: count,
+  /** Draws made ahead of need and thrown away. */
+  wasted_draws: count,
+  prompt_tokens: count,
+  completion_tokens: count,
+  /** How the counted draws ended, "passed" included; sums to `draws`. */
+  kinds: z.record(z.string(), count),
+  failures: z.array(attempt.extend({ draw: count })),
+});
+export type MineResult = z.output<typeof mineResult>;
+
+/**
+ * episode {query, mode, purpose, failed_answer}: first try, and when it fails the reflection and the second try.
+ * With `failed_answer` (text) the first try is skipped: the reflection is on that answer.
+ */
+export const episodeResult = z.object({
+  first: attempt.nullable(),
+  reflection: completion.nullable(),
+  second: attempt.nullable(),
+});
+export type EpisodeResult = z.output<typeof episodeResult>;
+
+/** prepare {output}: writes train.jsonl and test.jsonl, lines of `query`, into the folder. */
+export const prepareResult = z.object({
+  read: count,
+  train: count,
+  test: count,
+  unused: count,
+  duplicates: count,
+  skipped: count,
+  /** The first few skipped rows, with what was wrong. */
+  skipped_examples: z.array(z.string()),
+  /** Templates in force: recorded in the run's manifest. */
+  prompts: z.record(z.string(), z.string().nullable()),
+});
+export type PrepareResult = z.output<typeof prepareResult>;
+
+/** Events of train {failures, output, resume}. */
+export const trainEvent = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('step'),
+    step: count,
+    /** Mean reward of the batch: the share of retries that passed. */
+    reward: z.number(),
+    /** The reward that the verifier gave, also when train.reward shuffles it. */
+    second_try: z.number(),
+    reward_std: z.number(),
+    kl: z.number(),
+    loss: z.number(),
+    grad_norm: z.number(),
+    learning_rate: z.number(),
+    /** Mean length of a reflection in tokens, and the share cut at the limit. */
+    reflection_tokens: z.number(),
+    reflection_truncated: z.number(),
+    /** Mean |log-probability difference| of sampler and trainer over the reflections' tokens. */
+    logprob_difference: z.number(),
+    tokens_per_second: z.number(),
+    seconds: z.number(),
+  }),
+  z.object({ kind: z.literal('checkpoint'), step: count, path: z.string() }),
+  z.object({
+    kind: z.literal('self_check'),
+    /** Largest |gradient| that reaches a token's logits: of the reflection, and of everything else (must be 0). */
+    inside: z.number(),
+    outside: z.number(),
+  }),
+  z.object({ kind: z.literal('resumed'), step: count, path: z.string() }),
+]);
+export type TrainEvent = z.output<typeof trainEvent>;
+
+export const trainResult = z.object({ step: count, stopped: z.boolean(), model: z.string().nullable() });
+export type TrainResult = z.output<typeof trainResult>;

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: set-up, lint, types, and the tests of both languages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh
+scripts/make-tiny-model.sh
+export OMP_WAIT_POLICY=PASSIVE # two engines on few cores must not spin while they wait
+
+npm run --silent check
+(cd workers && ../.venv/bin/ruff check . && ../.venv/bin/ruff format --check . && ../.venv/bin/mypy)
+
+status=0
+(cd workers && ../.venv/bin/pytest -q) || status=1
+npx vitest run --reporter=default --reporter=json --outputFile.json=.cache/vitest.json || status=1
+node -e '
+  const { numPassedTests, numFailedTests, numPendingTests } = require("./.cache/vitest.json");
+  console.log(`vitest: ${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`);
+'
+exit $status

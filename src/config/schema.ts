@@ -16,11 +16,19 @@ const model = z.strictObject({
     .describe('Hub id, or a folder when it starts with ./ ../ / or ~ (relative to the config file).'),
   revision: z.string().optional().describe('Hub revision: branch, tag or commit.'),
   dtype: z.enum(['auto', 'float32', 'bfloat16', 'float16']).default('auto'),
-  max_model_len: positiveInt.default(4096).describe('Context window in tokens: prompt and completion together.'),
+  max_model_len: positiveInt
+    .default(4096)
+    .describe('Context window in tokens: prompt and completion together.'),
 });
 
 const task = z.strictObject({
-  name: z.string().min(1).default('countdown').describe('The task whose verifier judges every completion.'),
+  name: z
+    .string()
+    .min(1)
+    .default('countdown')
+    .describe(
+      'countdown, function_calling, custom (any rows, prompts from here), path/to/file.py:Class or package.module:Class.',
+    ),
   options: z.record(z.string(), z.json()).prefault({}).describe('Options of the task itself.'),
   prompts: z
     .strictObject({
@@ -31,6 +39,16 @@ const task = z.strictObject({
     })
     .prefault({})
     .describe("Templates that replace the task's own; {placeholders} are the query's fields."),
+  verifier: z
+    .strictObject({
+      command: z
+        .array(z.string().min(1))
+        .min(1)
+        .describe('Program and arguments; those that start with ./ or ../ are relative to the config file.'),
+      timeout_s: seconds.default(10).describe('A verdict that takes longer is a broken verifier.'),
+    })
+    .optional()
+    .describe("A program that judges in place of the task's own verifier, over JSON lines."),
 });
 
 const data = z.strictObject({
@@ -39,11 +57,18 @@ const data = z.strictObject({
   dataset: z.string().optional().describe('hub: the data set, such as Jiayi-Pan/Countdown-Tasks-3to4.'),
   subset: z.string().optional().describe('hub: the configuration of the data set.'),
   hub_split: z.string().default('train').describe('hub: the split to read; rrr makes its own test split.'),
-  rows: positiveInt.optional().describe('Rows to read or to generate, before the split. Default: all; generator: required.'),
-  columns: z.record(z.string(), z.string()).prefault({}).describe('Renames: field of the task -> column of the data.'),
+  rows: positiveInt
+    .optional()
+    .describe('Rows to read or to generate, before the split. Default: all; generator: required.'),
+  columns: z
+    .record(z.string(), z.string())
+    .prefault({})
+    .describe('Renames: field of the task -> column of the data.'),
   on_bad_row: z.enum(['fail', 'skip']).default('fail'),
   test_fraction: fraction.default(0.1).describe('Share of the split keys held out for `rrr eval`.'),
-  train_fraction: fraction.optional().describe('Share used for failures and training. Default: all that is not test.'),
+  train_fraction: fraction
+    .optional()
+    .describe('Share used for failures and training. Default: all that is not test.'),
   train_rows: positiveInt.optional().describe('Use at most this many training queries.'),
   test_rows: positiveInt.optional().describe('Use at most this many test queries.'),
 });
@@ -69,14 +94,21 @@ const workers = z.strictObject({
   stop_grace_s: seconds.default(10),
   max_restarts: z.int().nonnegative().default(3).describe('Restarts in a row without a result in between.'),
   gpu_memory_utilization: z.number().gt(0).max(1).default(0.9),
-  cpu_kv_cache_gib: z.number().positive().default(1).describe('KV cache of a worker on a CPU machine, in GiB.'),
+  cpu_kv_cache_gib: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('KV cache of a worker on a CPU machine, in GiB.'),
   enforce_eager: z.boolean().default(false).describe('Skip compilation: slower tokens, much faster start.'),
   prefix_caching: z.boolean().default(true),
   openai: z
     .strictObject({
       base_urls: z.array(z.url()).min(1),
       model: z.string().optional().describe('Name of the model at the endpoint. Default: model.name.'),
-      api_key_env: z.string().default('OPENAI_API_KEY').describe('The environment variable that holds the key.'),
+      api_key_env: z
+        .string()
+        .default('OPENAI_API_KEY')
+        .describe('The environment variable that holds the key.'),
       max_retries: z.int().nonnegative().default(5).describe('Retries of HTTP 429 and 5xx.'),
     })
     .optional(),
@@ -94,10 +126,19 @@ const failures = z.strictObject({
 const train = z.strictObject({
   steps: positiveInt.default(1750),
   batch_size: positiveInt.default(256).describe('Reflections an optimizer step: prompts x num_generations.'),
-  micro_batch_size: positiveInt.optional().describe('Reflections a device holds at once. Default: batch_size.'),
-  num_generations: z.int().min(2).default(8).describe('Reflections a failure, the group of GRPO (not in the paper).'),
+  micro_batch_size: positiveInt
+    .optional()
+    .describe('Reflections a device holds at once. Default: batch_size.'),
+  num_generations: z
+    .int()
+    .min(2)
+    .default(8)
+    .describe('Reflections a failure, the group of GRPO (not in the paper).'),
   retries_per_reflection: positiveInt.default(1).describe('The reward is the mean over this many retries.'),
-  reward: z.enum(['verifier', 'shuffled']).default('verifier').describe('shuffled: the control that must not learn.'),
+  reward: z
+    .enum(['verifier', 'shuffled'])
+    .default('verifier')
+    .describe('shuffled: the control that must not learn.'),
   learning_rate: z.number().positive().default(5e-7),
   lr_scheduler: z.enum(['cosine', 'linear', 'constant', 'constant_with_warmup']).default('cosine'),
   warmup_ratio: fraction.default(0.03),
@@ -114,9 +155,18 @@ const train = z.strictObject({
     .positive()
     .default(2e-3)
     .describe('Mean |log-probability| gap of sampler and trainer above which the run stops.'),
-  max_restarts: z.int().nonnegative().default(2).describe('Restarts of a crashed trainer from its last checkpoint.'),
+  max_restarts: z
+    .int()
+    .nonnegative()
+    .default(2)
+    .describe('Restarts of a crashed trainer from its last checkpoint.'),
   step_timeout_s: seconds.default(1800).describe('A step that takes longer is taken for a hang.'),
-  gpu_memory_utilization: z.number().gt(0).max(1).default(0.3).describe('Share of the GPU for the colocated engine.'),
+  gpu_memory_utilization: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.3)
+    .describe('Share of the GPU for the colocated engine.'),
 });
 
 const evaluation = z.strictObject({
@@ -129,8 +179,15 @@ const evaluation = z.strictObject({
 });
 
 export const configSchema = z.strictObject({
-  seed: z.int().nonnegative().max(2 ** 31 - 1).default(0),
-  python: z.string().optional().describe('The Python that runs the workers. Default: the one scripts/setup.sh made.'),
+  seed: z
+    .int()
+    .nonnegative()
+    .max(2 ** 31 - 1)
+    .default(0),
+  python: z
+    .string()
+    .optional()
+    .describe('The Python that runs the workers. Default: the one scripts/setup.sh made.'),
   model,
   task: task.prefault({}),
   data,
@@ -141,5 +198,11 @@ export const configSchema = z.strictObject({
   eval: evaluation.prefault({}),
 });
 
+/** A config as written, with the schema's defaults. */
+export type WrittenConfig = z.output<typeof configSchema>;
+
 /** The resolved config: every default filled in, every path absolute. It is what run directories hold. */
-export type Config = z.output<typeof configSchema>;
+export interface Config extends WrittenConfig {
+  data: WrittenConfig['data'] & { train_fraction: number };
+  train: WrittenConfig['train'] & { micro_batch_size: number };
+}

@@ -31,10 +31,16 @@ class PromptOverrides(_Section):
     retry: str | None = None
 
 
+class Verifier(_Section):
+    command: list[str]
+    timeout_s: float
+
+
 class TaskSection(_Section):
     name: str
     options: dict[str, Any]
     prompts: PromptOverrides
+    verifier: Verifier | None = None
 
 
 class Data(_Section):

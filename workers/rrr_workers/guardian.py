@@ -16,24 +16,20 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 
 LIFELINE_FD = 3
 _GRACE_S = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_guardian() -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     module, *arguments = sys.argv[1:]
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, signal.SIG_IGN)  # the worker decides; the guardian goes last
-    worker = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        preexec_fn=_restore_signals,
-    )
+    prepare = partial(_prepare_worker, os.getpid(), ctypes.CDLL(None).prctl)
+    worker = subprocess.Popen([sys.executable, "-m", module, *arguments], preexec_fn=prepare)
     os.close(0)
     os.close(1)
     worker_exit = os.pidfd_open(worker.pid)
@@ -42,14 +38,16 @@ def main() -> None:
     if worker_exit not in ready:
         select.select([worker_exit], [], [], _GRACE_S)
     status = worker.poll()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _kill_others_then_exit(status)
 
 
-def _restore_signals() -> None:
+def _prepare_worker(guardian: int, prctl: Callable[[int, int], int]) -> None:
+    """In the worker, before its program: take signals again, and die with the guardian."""
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, signal.SIG_DFL)
-    _die_with_guardian()
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guardian:  # it died before the line above
+        os._exit(1)
 
 
 def _kill_others_then_exit(status: int | None) -> None:

@@ -3,9 +3,14 @@
 ``serve(role, build)`` runs a worker: it takes fd 1 for frames (every print of Python or C goes to stderr from then
 on), says hello, waits for ``start``, builds the role, says ready, and answers calls until ``stop`` or the end of
 standard input. The reader is a thread, so a busy main thread never hides that the parent is gone.
+
+``stop`` lets running calls finish; while the role is still being built it ends the worker at once. The end of standard
+input without a ``stop`` means that the parent died: what hasn't finished after a grace is abandoned. The engine's
+processes are left to the guardian, which ends the whole group once the worker is gone.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -13,10 +18,11 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from rrr_workers import __version__
 from rrr_workers.config import Config, ConfigError, parse_config
@@ -67,8 +73,9 @@ class FrameWriter:
         return cls(private)
 
     def send(self, frame: Mapping[str, Any]) -> None:
+        """Write ``frame``; dropped where the parent is gone, which the end of stdin tells the worker."""
         line = memoryview(json.dumps(frame, allow_nan=False, separators=(",", ":")).encode() + b"\n")
-        with self._lock:
+        with self._lock, contextlib.suppress(BrokenPipeError):
             while line:
                 line = line[self._file.write(line) :]
 
@@ -123,83 +130,75 @@ def versions() -> dict[str, str]:
     return found
 
 
-def serve(role: str, build: Build) -> None:
+def serve(role: str, build: Build) -> NoReturn:
     """Run a worker of ``role`` to its end. Exit status 0 after ``stop``, 1 after an error frame without an id."""
     writer = FrameWriter.take_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it says stop
     writer.send(
         {"type": "hello", "protocol": PROTOCOL_VERSION, "role": role, "pid": os.getpid(), "versions": versions()}
     )
-    raise SystemExit(asyncio.run(_serve(writer, build)))
+    status = asyncio.run(_serve(writer, build))
+    sys.stderr.flush()
+    os._exit(status)  # the role is closed; finalizers of engines and trainers only print, or hang
 
 
 async def _serve(writer: FrameWriter, build: Build) -> int:
-    frames: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-    stopping = threading.Event()
-    _start_reader(asyncio.get_running_loop(), frames, stopping)
+    inbox = Inbox(writer)
     try:
-        start = await frames.get()
-        if start is None or start["type"] == "stop":
-            writer.send({"type": "bye", "reason": "stopped before start"})
-            return 0
+        start = await inbox.frames.get()
+        assert start is not None  # an end before the start never gets here: Inbox ends the process
         _check_start(start)
         role = await build(parse_config(start["config"]), start["options"])
     except Exception as error:  # noqa: BLE001 - the boundary: every failure to start is reported as a frame
         writer.send(error_frame(error, None))
         return 1
+    inbox.ready.set()
     writer.send({"type": "ready", "info": role.info()})
     try:
-        return await _answer(writer, role, frames, stopping)
+        return await _answer(writer, role, inbox)
     finally:
         await role.close()
 
 
-async def _answer(
-    writer: FrameWriter, role: Role, frames: "asyncio.Queue[dict[str, Any] | None]", stopping: threading.Event
-) -> int:
+async def _answer(writer: FrameWriter, role: Role, inbox: "Inbox") -> int:
     running: dict[int, asyncio.Task[None]] = {}
-    fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    fatal: list[WorkerError] = []
 
     async def run(call: Call) -> None:
         try:
             writer.send({"type": "result", "id": call.id, "value": await role.handle(call)})
         except Exception as error:  # noqa: BLE001 - the boundary: a call's failure is its reply
             writer.send(error_frame(error, call.id))
-            if isinstance(error, WorkerError) and error.type == "worker" and not fatal.done():
-                fatal.set_result(error)
+            if isinstance(error, WorkerError) and error.type == "worker":
+                fatal.append(error)
+                inbox.frames.put_nowait(None)
 
-    while True:
-        next_frame = asyncio.ensure_future(frames.get())
-        await asyncio.wait({next_frame, fatal}, return_when=asyncio.FIRST_COMPLETED)
-        if fatal.done():
-            next_frame.cancel()
-            writer.send(error_frame(fatal.result(), None))
-            return 1
-        frame = next_frame.result()
-        if frame is None or frame["type"] == "stop":
-            await asyncio.gather(*running.values(), return_exceptions=True)
-            writer.send({"type": "bye", "reason": "stopped" if frame else "end of input"})
-            return 0
+    while frame := await inbox.frames.get():
         if frame["type"] == "cancel":
             if task := running.get(frame["id"]):
                 task.cancel()
         elif frame["type"] == "call":
-            call_id = frame["id"]
-            call = Call(
-                id=call_id,
-                method=frame["method"],
-                params=frame["params"],
-                emit=lambda event, call_id=call_id: writer.send({"type": "event", "id": call_id, "event": event}),
-                progress=lambda phase, done, total: writer.send(
-                    {"type": "progress", "phase": phase, "done": done, "total": total}
-                ),
-                stopping=stopping,
-            )
-            task = asyncio.create_task(run(call))
-            running[call_id] = task
-            task.add_done_callback(lambda _, call_id=call_id: running.pop(call_id, None))
+            task = asyncio.create_task(run(_make_call(frame, writer, inbox.stopping)))
+            running[frame["id"]] = task
+            task.add_done_callback(partial(running.pop, frame["id"]))
         else:
             raise ValueError(f"unknown frame type from the parent: {frame['type']!r}")
+    if fatal:
+        writer.send(error_frame(fatal[0], None))
+        return 1
+    await asyncio.gather(*running.values(), return_exceptions=True)
+    writer.send({"type": "bye", "reason": "stopped"})
+    return 0
+
+
+def _make_call(frame: dict[str, Any], writer: FrameWriter, stopping: threading.Event) -> Call:
+    def emit(event: Mapping[str, Any]) -> None:
+        writer.send({"type": "event", "id": frame["id"], "event": event})
+
+    def progress(phase: str, done: int, total: int | None) -> None:
+        writer.send({"type": "progress", "phase": phase, "done": done, "total": total})
+
+    return Call(frame["id"], frame["method"], frame["params"], emit, progress, stopping)
 
 
 def _check_start(frame: dict[str, Any]) -> None:
@@ -212,20 +211,50 @@ def _check_start(frame: dict[str, Any]) -> None:
         )
 
 
-def _start_reader(
-    loop: asyncio.AbstractEventLoop, frames: "asyncio.Queue[dict[str, Any] | None]", stopping: threading.Event
-) -> None:
-    """Feed stdin's frames to the loop. At its end: a stop, and no process of the group left after the grace."""
+class Inbox:
+    """The parent's frames, read by a thread. ``frames`` ends with None: after ``stop``, or when the parent is gone."""
 
-    def read() -> None:
-        for line in sys.stdin.buffer:
-            frame = json.loads(line)
-            if frame["type"] == "stop":
-                stopping.set()
-            loop.call_soon_threadsafe(frames.put_nowait, frame)
-        stopping.set()
-        loop.call_soon_threadsafe(frames.put_nowait, None)
+    def __init__(self, writer: FrameWriter):
+        self.frames: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.ready = threading.Event()
+        self.stopping = threading.Event()
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, name="stdin", daemon=True).start()
+
+    def _read(self) -> None:
+        for line in _stdin_lines():
+            try:
+                frame = json.loads(line)
+                said_stop = frame["type"] == "stop"
+            except (ValueError, TypeError, KeyError):
+                message = f"a line from the parent is no frame: {line[:200]!r}"
+                self._writer.send(error_frame(ValueError(message), None))
+                os._exit(1)
+            if said_stop:
+                self._finish()
+                return
+            self._put(frame)
+        self._finish()
         threading.Event().wait(_ORPHAN_GRACE_S)
-        os.killpg(0, signal.SIGKILL)
+        os._exit(1)
 
-    threading.Thread(target=read, name="stdin", daemon=True).start()
+    def _finish(self) -> None:
+        self.stopping.set()
+        if not self.ready.is_set():  # nothing to lose, and the main thread may be busy loading for minutes
+            self._writer.send({"type": "bye", "reason": "stopped before it was ready"})
+            os._exit(0)
+        self._put(None)
+
+    def _put(self, frame: dict[str, Any] | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the worker is ending by itself
+            self._loop.call_soon_threadsafe(self.frames.put_nowait, frame)
+
+
+def _stdin_lines() -> Iterator[bytes]:
+    """Whole lines of stdin; a torn last one is dropped. Not ``sys.stdin``: Python aborts at exit while a daemon thread
+    holds its lock."""
+    rest = b""
+    while chunk := os.read(0, 1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines

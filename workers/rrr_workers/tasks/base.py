@@ -1,9 +1,9 @@
 """The one interface between rrr and a task: normalise a row, render its prompt, judge a completion."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 Message = dict[str, Any]
 FinishReason = Literal["stop", "length"]
@@ -51,10 +51,13 @@ class Task(ABC):
     name: str
     error_kinds: tuple[str, ...]
     default_prompts: Prompts
+    placeholders: ClassVar[tuple[str, ...]]
+    #: ``judge`` waits for another process: in an event loop it is called in a thread.
+    blocking: bool = False
+    #: False where the verifier needs the special tokens of the completion's text; final once the tokenizer is known.
+    skip_special_tokens: bool = True
 
     def __init__(self, options: Mapping[str, Any] | None = None, prompts: Mapping[str, str | None] | None = None):
-        from dataclasses import replace
-
         self.options = dict(options or {})
         overrides = {key: text for key, text in (prompts or {}).items() if text is not None}
         self.prompts = replace(self.default_prompts, **overrides)
@@ -68,8 +71,31 @@ class Task(ABC):
         """Verdict on one completion. Never evaluates it as code; raises only on a bug of the verifier itself."""
 
     def prompt_fields(self, query: Query) -> dict[str, Any]:
-        """Values for the placeholders of the prompt templates."""
+        """Values for ``placeholders``, which the prompt templates may use."""
         return query.fields
+
+    def tools(self, query: Query) -> list[dict[str, Any]] | None:
+        """Tools for the model's own chat template (OpenAI's shape), None for tasks without or templates that can't."""
+        return None
+
+    def use_tokenizer(self, tokenizer: Any) -> None:  # noqa: B027 - most tasks need none
+        """The model's tokenizer, given once before any prompt or verdict where there is one (not with an endpoint)."""
+
+    def reference_answer(self, query: Query) -> str | None:
+        """A completion that must pass, for ``rrr task check``; None where the row holds none."""
+        return None
+
+    def corruptions(self, query: Query) -> Iterator[tuple[str, str]]:
+        """Completions that must fail, each with the kind it must fail with, for ``rrr task check``."""
+        return iter(())
+
+    def text(self, query: Query) -> str | None:
+        """What near-exact duplicates are looked for in; None for tasks whose split key already settles it."""
+        return None
+
+    def statistics(self, queries: Sequence[Query]) -> dict[str, Any]:
+        """What ``rrr data stats`` should tell of the rows, beyond their number."""
+        return {}
 
     def generate(self, rows: int, seed: int) -> Iterator[dict[str, Any]]:
         """Endless-enough raw rows for ``data.source: generator``; tasks without a generator leave this alone."""
@@ -85,3 +111,4 @@ class Attempt:
     finish_reason: FinishReason
     verdict: Verdict
     token_ids: list[int] = field(default_factory=list)
+    prompt_tokens: int = 0

@@ -1,0 +1,68 @@
+/** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Context, Outcome, RunOptions } from './commands/command.ts';
+
+/** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
+export async function runCli(context: Context): Promise<Outcome | undefined> {
+  let outcome: Outcome | undefined;
+  /** An action that loads its command, runs it and keeps what it gives back. */
+  const runs =
+    <Args extends unknown[]>(load: () => Promise<(context: Context, ...args: Args) => Promise<Outcome>>) =>
+    async (...args: Args) => {
+      outcome = await (await load())(context, ...args);
+    };
+
+  const program = new Command('rrr')
+    .description('Reflect, Retry, Reward: teach a language model to reflect on tasks you can only check.')
+    .version(readVersion())
+    .exitOverride()
+    .helpCommand(false);
+
+  addRunOptions(program.command('build-failures'))
+    .description('sample the task, keep what the verifier rejects: the data set of failures')
+    .action(runs<[RunOptions]>(async () => (await import('./commands/build-failures.ts')).runBuildFailures));
+
+  addRunOptions(program.command('train'))
+    .description('GRPO on the failures; only the tokens of the reflections are reinforced')
+    .action(runs<[RunOptions]>(async () => (await import('./commands/train.ts')).runTrain));
+
+  addRunOptions(program.command('eval'))
+    .description(
+      'first try, reflection and second try on held-out data, before and after training; the report',
+    )
+    .action(runs<[RunOptions]>(async () => (await import('./commands/eval.ts')).runEval));
+
+  program
+    .command('report')
+    .description('count the report of a run again from its files, without any model')
+    .argument('<run>', 'the run directory')
+    .option('--json', 'one JSON object on stdout')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[string]>(async () => (await import('./commands/report.ts')).runReport));
+
+  program
+    .command('schema', { hidden: true })
+    .description('the JSON Schema of a config, for editors')
+    .action(runs(async () => (await import('./commands/schema.ts')).runSchema));
+
+  await program.parseAsync([...context.args], { from: 'user' });
+  return outcome;
+}
+
+function addRunOptions(command: Command): Command {
+  return command
+    .requiredOption('-c, --config <file>', 'the config, a YAML file')
+    .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
+    .option('--set <key=value>', 'replace a value of the config; repeatable', collect)
+    .option('--resume', 'go on where the run was interrupted')
+    .option('--dry-run', 'print the plan and start nothing')
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors');
+}
+
+const collect = (value: string, previous: string[] = []) => [...previous, value];
+
+function readVersion(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}

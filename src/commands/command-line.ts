@@ -1,0 +1,34 @@
+/** Command lines to paste: the one that goes on after an interruption, and the one of the next stage. */
+import { relative } from 'node:path';
+
+export interface Invocation {
+  cwd: string;
+  /** process.argv[1]. */
+  program: string;
+  /** What the user wrote after it: the command first. */
+  args: readonly string[];
+}
+
+export function resumeLine({ cwd, program, args }: Invocation): string {
+  return join([programName(program, cwd), ...args.filter((arg) => arg !== '--resume'), '--resume']);
+}
+
+/** The same config and run with another command. */
+export function nextLine({ cwd, program, args }: Invocation, command: string): string {
+  const kept = args.slice(1).filter((arg) => !['--resume', '--json', '--verbose'].includes(arg));
+  return join([programName(program, cwd), command, ...kept]);
+}
+
+function programName(program: string, cwd: string): string {
+  if (program.endsWith('/rrr')) return 'rrr';
+  const path = relative(cwd, program);
+  return path.startsWith('.') ? path : `./${path}`;
+}
+
+function join(words: readonly string[]): string {
+  return words.map(quote).join(' ');
+}
+
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

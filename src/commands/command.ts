@@ -1,0 +1,24 @@
+/** What every command takes and gives back. */
+import type { Invocation } from './command-line.ts';
+
+export interface RunOptions {
+  config: string;
+  /** The run directory. Default: runs/<name of the config>. */
+  run?: string;
+  set?: string[];
+  resume?: boolean;
+  dryRun?: boolean;
+}
+
+export interface Context extends Invocation {
+  /** Aborted by the first Ctrl-C: finish what runs, start nothing new. */
+  signal: AbortSignal;
+  /** For people and only while the command runs: progress, warnings. */
+  stderr: NodeJS.WriteStream;
+}
+
+/** What a finished command shows: text for people, or one JSON object with --json. */
+export interface Outcome {
+  text: string;
+  json: unknown;
+}

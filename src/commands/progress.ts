@@ -1,0 +1,98 @@
+/** Progress for people: one line that is redrawn on a terminal, a plain line every few seconds elsewhere. */
+import { clearLine, cursorTo } from 'node:readline';
+import type { Progress, ProgressUpdate } from '../jobs/progress.ts';
+import { duration } from '../report/format.ts';
+
+const REDRAW_MS = 100;
+const PLAIN_LINE_MS = 5000;
+
+interface Phase extends ProgressUpdate {
+  name: string;
+  startedAt: number;
+  /** What an earlier run had done: it doesn't count for the rate. */
+  before: number;
+}
+
+export class ProgressRenderer implements Progress {
+  readonly #stream: NodeJS.WriteStream;
+  #phase: Phase | undefined;
+  #drawnAt = 0;
+  /** Keeps elapsed time and ETA moving while nothing is reported. */
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  start(name: string, total: number | null, done = 0): void {
+    this.finish();
+    this.#phase = { name, total, done, before: done, startedAt: Date.now() };
+    this.#drawnAt = Date.now();
+    if (!this.#stream.isTTY) this.#stream.write(`${name}: ${describeCount(this.#phase)}\n`);
+    this.#timer = setInterval(() => this.#draw(), this.#interval).unref();
+  }
+
+  update(update: ProgressUpdate): void {
+    if (!this.#phase) return;
+    Object.assign(this.#phase, update);
+    this.#draw();
+  }
+
+  note(line: string): void {
+    this.#clear();
+    this.#stream.write(`${line}\n`);
+  }
+
+  finish(): void {
+    if (!this.#phase) return;
+    clearInterval(this.#timer);
+    this.#clear();
+    const elapsed = duration((Date.now() - this.#phase.startedAt) / 1000);
+    this.#stream.write(
+      `${join(`${this.#phase.name}: ${describeCount(this.#phase)} in ${elapsed}`, this.#phase)}\n`,
+    );
+    this.#phase = undefined;
+  }
+
+  get #interval(): number {
+    return this.#stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS;
+  }
+
+  #draw(): void {
+    if (!this.#phase || Date.now() - this.#drawnAt < this.#interval) return;
+    this.#drawnAt = Date.now();
+    const line = describePhase(this.#phase, Date.now());
+    if (!this.#stream.isTTY) {
+      this.#stream.write(`${line}\n`);
+      return;
+    }
+    this.#clear();
+    // A wrapped line could not be cleared.
+    this.#stream.write(line.slice(0, (this.#stream.columns || 80) - 1));
+  }
+
+  #clear(): void {
+    if (!this.#stream.isTTY) return;
+    cursorTo(this.#stream, 0);
+    clearLine(this.#stream, 0);
+  }
+}
+
+function describePhase(phase: Phase, now: number): string {
+  const seconds = (now - phase.startedAt) / 1000;
+  const rate = (phase.done - phase.before) / seconds;
+  const parts = [`${phase.name}: ${describeCount(phase)}`];
+  if (phase.total) parts.push(`${Math.floor((100 * phase.done) / phase.total)} %`);
+  if (rate > 0) parts.push(rate >= 1 ? `${rate.toFixed(1)}/s` : `${(60 * rate).toFixed(1)}/min`);
+  if (rate > 0 && phase.total !== null) parts.push(`ETA ${duration((phase.total - phase.done) / rate)}`);
+  else parts.push(duration(seconds));
+  return join(parts.join('  '), phase);
+}
+
+function describeCount({ done, total }: ProgressUpdate): string {
+  return total === null ? `${done}` : `${done}/${total}`;
+}
+
+function join(line: string, { counters = {} }: ProgressUpdate): string {
+  return [line, ...Object.entries(counters).map(([name, value]) => `${name} ${value}`)].join('  ');
+}

@@ -1,0 +1,226 @@
+/** What must hold between keys, and between keys and files. A finding names every key it rests on, the culprit first. */
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import type { Config } from './schema.ts';
+
+export interface Finding {
+  keys: readonly [string, ...string[]];
+  message: string;
+  cure: string;
+  warning?: true;
+}
+
+export function* checkRules(config: Config): Generator<Finding> {
+  yield* checkModel(config);
+  yield* checkData(config);
+  yield* checkSampling(config);
+  yield* checkWorkers(config);
+  yield* checkFailures(config);
+  yield* checkTrain(config);
+  yield* checkEval(config);
+}
+
+const HUB_ID = /^[\w.-]+(\/[\w.-]+)?$/;
+
+function* checkModel({ model, python }: Config): Generator<Finding> {
+  const keys = ['model.name'] as const;
+  if (!isAbsolute(model.name)) {
+    if (existsSync(model.name)) {
+      const message = `${model.name} is read as a hub id, but a folder of that name is here`;
+      yield {
+        keys,
+        message,
+        cure: 'a folder starts with ./ ../ / or ~, relative to the config file',
+        warning: true,
+      };
+    }
+    if (!HUB_ID.test(model.name)) {
+      yield {
+        keys,
+        message: `${model.name} is no hub id`,
+        cure: 'write owner/name, or ./folder for a folder',
+      };
+    }
+  } else if (!existsSync(model.name)) {
+    yield {
+      keys,
+      message: `there is no folder ${model.name}`,
+      cure: 'correct the path (it is relative to the config file), or make the model first',
+    };
+  } else if (!existsSync(join(model.name, 'config.json'))) {
+    yield {
+      keys,
+      message: `${model.name} holds no config.json`,
+      cure: 'name the folder of a model saved by transformers',
+    };
+  } else if (model.revision !== undefined) {
+    yield {
+      keys: ['model.revision', ...keys],
+      message: 'a folder has no revisions',
+      cure: 'remove it',
+      warning: true,
+    };
+  }
+  if (python !== undefined && !existsSync(python)) {
+    yield {
+      keys: ['python'],
+      message: `there is no ${python}`,
+      cure: 'correct the path, or remove the key to use the .venv that scripts/setup.sh makes',
+    };
+  }
+}
+
+/** The keys of data that only some sources read. */
+const SOURCE_KEYS = {
+  path: ['jsonl', 'parquet'],
+  dataset: ['hub'],
+  subset: ['hub'],
+  columns: ['hub', 'jsonl', 'parquet'],
+} as const;
+
+function* checkData({ data }: Config): Generator<Finding> {
+  const { source } = data;
+  const missing = (key: string, cure: string): Finding => ({
+    keys: ['data.source', `data.${key}`],
+    message: `${source} needs data.${key}, which is missing`,
+    cure,
+  });
+  if (source === 'hub' && data.dataset === undefined)
+    yield missing('dataset', 'write data.dataset: owner/name');
+  if (source === 'generator' && data.rows === undefined)
+    yield missing('rows', 'write data.rows: how many problems to generate');
+  if (source === 'jsonl' || source === 'parquet') {
+    if (data.path === undefined) yield missing('path', 'write data.path: the file');
+    else yield* checkFile('data.path', data.path);
+  }
+  for (const [key, sources] of Object.entries(SOURCE_KEYS)) {
+    const value = data[key as keyof typeof SOURCE_KEYS];
+    const written = typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined;
+    if (written && !(sources as readonly string[]).includes(source)) {
+      const message = `is not used: data.source is ${source}`;
+      yield { keys: [`data.${key}`, 'data.source'], message, cure: 'remove it', warning: true };
+    }
+  }
+  const share = data.test_fraction + data.train_fraction;
+  if (share > 1 + 1e-9) {
+    yield {
+      keys: ['data.train_fraction', 'data.test_fraction'],
+      message: `test_fraction ${data.test_fraction} and train_fraction ${data.train_fraction} are more than the whole`,
+      cure: `write train_fraction: ${Number((1 - data.test_fraction).toFixed(6))}, or remove it to use all that is not test`,
+    };
+  }
+}
+
+function* checkFile(key: string, path: string): Generator<Finding> {
+  const problem = (message: string): Finding => ({
+    keys: [key],
+    message,
+    cure: 'correct the path: it is relative to the config file, in --set to the current folder',
+  });
+  if (!existsSync(path)) return yield problem(`there is no file ${path}`);
+  if (!statSync(path).isFile()) return yield problem(`${path} is not a file`);
+  try {
+    accessSync(path, constants.R_OK);
+  } catch {
+    yield { keys: [key], message: `${path} is not readable for this user`, cure: 'change its permissions' };
+  }
+}
+
+function* checkSampling({ sampling, model }: Config): Generator<Finding> {
+  const { max_answer_tokens: answer, max_reflection_tokens: reflection, temperature, top_p } = sampling;
+  if (2 * answer + reflection >= model.max_model_len) {
+    yield {
+      keys: ['model.max_model_len', 'sampling.max_answer_tokens', 'sampling.max_reflection_tokens'],
+      message: `max_model_len ${model.max_model_len} can't hold an episode: first try ${answer} + reflection ${reflection} + second try ${answer}, and the prompt`,
+      cure: 'raise model.max_model_len, or lower the limits in the sampling section',
+    };
+  }
+  if (temperature === 0) {
+    yield {
+      keys: ['sampling.temperature'],
+      message: 'temperature 0 makes every draw of a query the same: nothing to search, nothing to reinforce',
+      cure: 'write 1; for greedy decoding in the evaluation there is eval.modes: [greedy]',
+    };
+  } else if (temperature !== 1 || top_p !== 1) {
+    yield {
+      keys: [temperature !== 1 ? 'sampling.temperature' : 'sampling.top_p'],
+      message: `temperature ${temperature} and top_p ${top_p} bias training: the trainer's probabilities are those of temperature 1 and top_p 1`,
+      cure: 'use 1 and 1 for training',
+      warning: true,
+    };
+  }
+}
+
+function* checkWorkers({ workers }: Config): Generator<Finding> {
+  const { devices, count, tensor_parallel } = workers;
+  if (devices && devices.length !== count) {
+    const message = `${devices.length} devices for ${count} workers`;
+    yield {
+      keys: ['workers.devices', 'workers.count'],
+      message,
+      cure: 'write one value a worker, or change workers.count',
+    };
+  }
+  const uneven = devices?.find((value) => value.split(',').length !== tensor_parallel);
+  if (uneven !== undefined) {
+    const message = `device "${uneven}" names ${uneven.split(',').length} GPU(s), tensor_parallel is ${tensor_parallel}`;
+    yield {
+      keys: ['workers.devices', 'workers.tensor_parallel'],
+      message,
+      cure: 'write as many GPUs a worker as tensor_parallel says',
+    };
+  }
+  if (workers.engine === 'openai' && !workers.openai) {
+    const cure = 'write workers.openai.base_urls: [http://host:8000/v1]';
+    yield {
+      keys: ['workers.engine', 'workers.openai'],
+      message: 'the engine openai needs workers.openai, which is missing',
+      cure,
+    };
+  }
+}
+
+function* checkFailures({ failures }: Config): Generator<Finding> {
+  if (failures.failures_per_query > failures.max_draws) {
+    yield {
+      keys: ['failures.failures_per_query', 'failures.max_draws'],
+      message: `${failures.failures_per_query} failures can't come from ${failures.max_draws} draws`,
+      cure: 'lower failures_per_query, or raise max_draws',
+    };
+  }
+}
+
+function* checkTrain({ train }: Config): Generator<Finding> {
+  const { batch_size: batch, micro_batch_size: micro, num_generations: group } = train;
+  if (batch % group !== 0) {
+    yield {
+      keys: ['train.batch_size', 'train.num_generations'],
+      message: `batch_size ${batch} is not a multiple of num_generations ${group}`,
+      cure: `write batch_size: ${Math.max(1, Math.round(batch / group)) * group}, or another num_generations`,
+    };
+  }
+  if (batch % micro !== 0) {
+    yield {
+      keys: ['train.micro_batch_size', 'train.batch_size'],
+      message: `micro_batch_size ${micro} does not divide batch_size ${batch}`,
+      cure: `write micro_batch_size: ${largestDivisor(batch, micro)}, or another batch_size`,
+    };
+  }
+}
+
+/** The largest divisor of `whole` that is at most `limit`. */
+function largestDivisor(whole: number, limit: number): number {
+  let divisor = Math.min(limit, whole);
+  while (whole % divisor !== 0) divisor -= 1;
+  return divisor;
+}
+
+function* checkEval({ eval: { modes } }: Config): Generator<Finding> {
+  if (new Set(modes).size !== modes.length) {
+    yield {
+      keys: ['eval.modes'],
+      message: `names a mode twice: ${modes.join(', ')}`,
+      cure: 'name each mode once',
+    };
+  }
+}

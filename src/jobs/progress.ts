@@ -1,0 +1,20 @@
+/** What a job tells of its progress; src/commands decides how a person sees it. */
+
+export interface ProgressUpdate {
+  done: number;
+  total: number | null;
+  /** Anything else worth a glance, by name: failures, second_try, restarts ... */
+  counters?: Record<string, number | string>;
+}
+
+export interface Progress {
+  /** A new phase, such as "sampling", starts; `done` is what an earlier run had finished. */
+  start(phase: string, total: number | null, done?: number): void;
+  update(update: ProgressUpdate): void;
+  /** A line worth keeping, such as a worker that was restarted. */
+  note(line: string): void;
+  /** The phase that was started last is over. */
+  finish(): void;
+}
+
+export const silentProgress: Progress = { start() {}, update() {}, note() {}, finish() {} };

@@ -1,0 +1,31 @@
+/** How a role becomes a process somewhere: on this machine (local.ts), or on a cluster. */
+import type { Readable, Writable } from 'node:stream';
+
+export interface LaunchRequest {
+  /** Names the process in logs and messages, such as "sampler-0". */
+  name: string;
+  /** The Python module that speaks the protocol, such as "rrr_workers.sampler". */
+  module: string;
+  /** CUDA_VISIBLE_DEVICES, where the config pins it. */
+  devices?: string | undefined;
+}
+
+export interface WorkerProcess {
+  readonly pid: number | undefined;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** The log that takes the process's stderr. */
+  readonly stderrPath: string;
+  /**
+   * How it ended, for people, such as "exit code 1". Settles when the process is gone, its output is read to the
+   * end and what was left of its group has been killed. Never rejects.
+   */
+  readonly exited: Promise<string>;
+  /** Signals the whole process group; nothing happens once it is gone. */
+  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+export interface Launcher {
+  /** Starts the process. One that can't be started tells so by `exited`. */
+  launch(request: LaunchRequest): WorkerProcess;
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** The process around the command line: signals, the error boundary, exit codes. */
+import { CommanderError } from 'commander';
+import { runCli } from './cli.ts';
+import { type Invocation, resumeLine } from './commands/command-line.ts';
+import { BugError, InterruptedError, RrrError } from './errors.ts';
+
+const USAGE = 2;
+const BUG = 3;
+const INTERRUPTED = 130;
+const REPORT_IT =
+  'this is a defect of rrr: please report it, with what the same command prints under --verbose';
+/** What stands before the message and before its cure, by exit code. */
+const LABELS: Record<number, [string, string]> = { [BUG]: ['bug: ', ''], [INTERRUPTED]: ['', 'resume: '] };
+
+const invocation: Invocation = {
+  cwd: process.cwd(),
+  program: process.argv[1] ?? 'rrr',
+  args: process.argv.slice(2),
+};
+const json = invocation.args.includes('--json');
+const verbose = invocation.args.includes('--verbose');
+
+try {
+  const outcome = await runCli({ ...invocation, signal: stopOnSignals(), stderr: process.stderr });
+  if (outcome) {
+    (json ? process.stderr : process.stdout).write(`${outcome.text}\n`);
+    if (json) process.stdout.write(`${JSON.stringify(outcome.json)}\n`);
+  }
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** The first signal asks for an end in good order, the second one ends now; the workers' guardians end the workers. */
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(INTERRUPTED);
+      process.stderr.write(`\n${signal}: finishing what runs; once more to stop at once\n`);
+      controller.abort(new InterruptedError(resumeLine(invocation)));
+    });
+  }
+  return controller.signal;
+}
+
+/** Shows the error and returns the exit code. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // commander has written its own message; help and version are no errors.
+    if (error.exitCode === 0) return 0;
+    if (json) writeJson({ message: error.message, exit_code: USAGE });
+    return USAGE;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const { exitCode, details = [], cure } = error instanceof RrrError ? error : new BugError(message);
+  const advice = cure ?? (exitCode === BUG ? REPORT_IT : undefined);
+  const [label, cureLabel] = LABELS[exitCode] ?? ['error: ', 'cure: '];
+  const lines = [label + message, ...details, ...(advice ? [cureLabel + advice] : [])];
+  process.stderr.write(`${lines.join('\n')}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${renderStack(error)}\n`);
+  if (json) writeJson({ message, exit_code: exitCode, details, cure: advice });
+  return exitCode;
+}
+
+function renderStack(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${renderStack(error.cause)}` : '';
+  return `${error.stack}${cause}`;
+}
+
+function writeJson(error: object): void {
+  process.stdout.write(`${JSON.stringify({ error })}\n`);
+}

@@ -1,0 +1,39 @@
+/** Numbers as the renderers write them. */
+import type { PaperNumber } from './paper.ts';
+import type { Interval, Proportion } from './statistics.ts';
+
+export function percent(rate: number): string {
+  return (100 * rate).toFixed(1).replace('-', '−');
+}
+
+/** With its sign: a difference of two shares, in points. */
+export function points(difference: number): string {
+  return `${difference < 0 ? '' : '+'}${percent(difference)}`;
+}
+
+export function range([low, high]: Interval): string {
+  return `${percent(low)} to ${percent(high)}`;
+}
+
+export function share({ k, n, rate }: Proportion): string {
+  return n === 0 ? 'none' : `${percent(rate)} % (${k}/${n})`;
+}
+
+export function pValue(p: number): string {
+  return p < 1e-4 ? p.toExponential(1) : p.toFixed(4);
+}
+
+export function paperNumber({ value, source }: PaperNumber): string {
+  return source === 'recalled' ? `${value.toFixed(1)} (recalled)` : value.toFixed(1);
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+/** A number of any size in at most four digits: learning rates, gradients, log-probability differences. */
+export function compact(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}

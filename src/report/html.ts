@@ -1,0 +1,120 @@
+/** The report as one self-contained HTML page: no scripts, no fonts, nothing loaded from anywhere. */
+import { drawKl, drawReflectionLengths, drawShares, drawTrainingCurve } from './charts.ts';
+import {
+  comparisons,
+  comparisonTable,
+  dataFacts,
+  kindTable,
+  PAPER_NOTE,
+  paperTable,
+  reflectionTable,
+  runFacts,
+  type Table,
+  trainingFacts,
+} from './facts.ts';
+import { percent, points, pValue } from './format.ts';
+import { type Html, html, trusted } from './html-tag.ts';
+import type { Example, ModeReport, Report } from './report.ts';
+import { STYLE } from './style.ts';
+import { outcomeOf } from './verdict.ts';
+
+export function renderHtml(report: Report): string {
+  const { steps } = report.training;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>rrr: ${report.task}</title>
+<style>${trusted(STYLE)}</style>
+</head>
+<body>
+<header>
+<p class="kicker">Reflect, Retry, Reward${report.reward === 'shuffled' ? ' · control: shuffled reward' : ''}</p>
+<h1>${report.task}</h1>
+<p class="models"><code>${report.models.before}</code></p>
+</header>
+<main>
+<section class="verdict"><ul>${report.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></section>
+${report.modes.map(renderMode)}
+${
+  steps.length === 0
+    ? ''
+    : html`<section><h2>Training</h2>
+${chart('Second tries that passed, by step', drawTrainingCurve(steps))}
+${chart('Length of the reflections, by step', drawReflectionLengths(steps))}
+${chart('KL divergence from the base model, by step', drawKl(steps))}
+</section>`
+}
+<section><h2>Reflections before and after</h2>
+<p>The first of the base model's failures in the order of the data, not picked. Both models reflect on the same failed answer.</p>
+${(report.modes[0]?.examples ?? []).map(renderExample)}
+</section>
+<section><h2>Run</h2>
+${[dataFacts(report), trainingFacts(report), runFacts(report)].map((facts) => table(facts, 'facts'))}
+${report.paper.length > 0 ? [table(paperTable(report)), html`<p class="note">${PAPER_NOTE}</p>`] : ''}
+<details><summary>Resolved configuration</summary><pre>${JSON.stringify(report.config, null, 2)}</pre></details>
+</section>
+</main>
+<footer>Every number here follows from the files of the run: <code>rrr report RUN</code> counts them again.</footer>
+</body>
+</html>
+`.text;
+}
+
+function renderMode(mode: ModeReport): Html {
+  const rows = comparisons(mode);
+  return html`<section><h2>${mode.mode === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}</h2>
+<div class="cards">${rows.map(
+    ({ label, compared }) => html`<div class="card ${outcomeOf(compared).split(' ')[0] ?? ''}">
+<p>${label}</p>
+<p class="big">${percent(compared.before.rate)} <span>→</span> ${percent(compared.after.rate)} %</p>
+<p>${points(compared.difference)} points, p = ${pValue(compared.p_value)}, n = ${compared.n}</p>
+</div>`,
+  )}</div>
+${chart(
+  `Share passed before and after training, with 95 % intervals, ${mode.mode} decoding`,
+  drawShares(
+    mode.mode,
+    rows.map(({ label, compared }) => ({ label, before: compared.before, after: compared.after })),
+  ),
+)}
+${table(comparisonTable(mode))}
+<p class="note">Same queries before and after. Intervals: Wilson for one share, Newcombe (1998, method 10) for a paired
+difference. Lost and won: passed only before, only after. p: McNemar, exact, two-sided.</p>
+${table(reflectionTable(mode))}
+<div class="columns">
+<div><h3>Verdicts, first try</h3>${table(kindTable(mode.first_try_kinds))}</div>
+<div><h3>Verdicts, second try on the base model's failures</h3>${table(kindTable(mode.second_try_kinds))}</div>
+</div>
+</section>`;
+}
+
+function chart(title: string, svg: string): Html {
+  return html`<figure aria-label="${title}">${trusted(svg)}<figcaption>${title}</figcaption></figure>`;
+}
+
+function table([head = [], ...rows]: Table, style = 'numbers'): Html {
+  return html`<div class="scroll"><table class="${style}">
+<thead><tr>${head.map((cell) => html`<th>${cell}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+</table></div>`;
+}
+
+function renderExample({ fields, failed, before, after }: Example): Html {
+  const side = (name: string, { reflection, second }: Example['before']) => html`<div>
+<h4>Reflection ${name}</h4><pre>${reflection}</pre>
+<h4>Second try ${name} ${badge(second.verdict)}</h4><pre>${second.completion}</pre>
+</div>`;
+  return html`<article>
+<h3><code>${JSON.stringify(fields)}</code></h3>
+<h4>First try of the base model ${badge(failed.verdict)}</h4><pre>${failed.completion}</pre>
+<div class="sides">${side('before', before)}${side('after', after)}</div>
+</article>`;
+}
+
+function badge({ passed, kind }: Example['failed']['verdict']): Html {
+  return html`<span class="badge ${passed ? 'gain' : 'loss'}">${kind}</span>`;
+}

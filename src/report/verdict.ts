@@ -1,0 +1,53 @@
+/** What a report's numbers say, in sentences a person can hold it to. */
+import type { Config } from '../config/schema.ts';
+import { percent, points, pValue, range } from './format.ts';
+import type { ModeReport } from './report.ts';
+import type { PairedComparison } from './statistics.ts';
+
+const SIGNIFICANT = 0.05;
+
+export function judge(modes: readonly ModeReport[], reward: Config['train']['reward']): string[] {
+  const sampled = modes.find(({ mode }) => mode === 'sampled');
+  const greedy = modes.find(({ mode }) => mode === 'greedy');
+  return [
+    ...(sampled ? [`Sampled decoding: ${describe(sampled.second_try)}`] : []),
+    ...(greedy ? [`Greedy decoding: ${describe(greedy.second_try)}${holds(sampled, greedy)}`] : []),
+    ...(greedy
+      ? []
+      : ['Greedy decoding was not evaluated, so a gain may be sharpening: eval.modes: [sampled, greedy].']),
+    judgeControl(modes, reward),
+  ];
+}
+
+export type Outcome = 'gain' | 'loss' | 'no change shown';
+
+export function outcomeOf({ difference, p_value }: PairedComparison): Outcome {
+  if (p_value >= SIGNIFICANT) return 'no change shown';
+  return difference > 0 ? 'gain' : 'loss';
+}
+
+function describe(second: PairedComparison): string {
+  if (second.n === 0) return 'the base model failed nothing, so there is no second try to compare.';
+  const { before, after, interval, difference, p_value, n } = second;
+  return (
+    `second tries on the base model's ${n} failures pass ${percent(before.rate)} % before and ${percent(after.rate)} % after training ` +
+    `(${points(difference)} points, 95 % interval ${range(interval)}, exact McNemar p = ${pValue(p_value)}): ${outcomeOf(second)}.`
+  );
+}
+
+function holds(sampled: ModeReport | undefined, greedy: ModeReport): string {
+  if (!sampled || outcomeOf(sampled.second_try) !== 'gain') return '';
+  return outcomeOf(greedy.second_try) === 'gain'
+    ? ' The gain holds under greedy decoding.'
+    : ' The gain of sampling does not hold under greedy decoding: it may be sharpening.';
+}
+
+function judgeControl(modes: readonly ModeReport[], reward: Config['train']['reward']): string {
+  if (reward === 'verifier') {
+    return "The reward was the verifier's. The control to hold it against is the same run with train.reward: shuffled.";
+  }
+  const gained = modes.some(({ second_try }) => outcomeOf(second_try) === 'gain');
+  return gained
+    ? 'This is the control, trained on a shuffled reward, and yet it gained: distrust every gain measured this way.'
+    : 'This is the control, trained on a shuffled reward: it should not gain, and it did not.';
+}

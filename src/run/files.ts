@@ -1,0 +1,55 @@
+/** Files that are replaced as a whole: written under a temporary name, synced, renamed. A reader sees old or new. */
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { encodeLine } from '../protocol/jsonl.ts';
+
+const BUFFERED_CHARACTERS = 1 << 20;
+
+export function replaceFile(path: string, text: string): void {
+  const partial = `${path}.partial`;
+  const file = openSync(partial, 'w');
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  putInPlace(partial, path);
+}
+
+export function replaceJson(path: string, value: unknown): void {
+  replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** The parsed file, undefined where there is none. */
+export function readJson(path: string): unknown {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+}
+
+/** One JSON line a row, with flat memory. */
+export async function replaceLines(path: string, rows: AsyncIterable<unknown>): Promise<void> {
+  const partial = `${path}.partial`;
+  const file = await open(partial, 'w');
+  try {
+    let buffered = '';
+    for await (const row of rows) {
+      buffered += encodeLine(row);
+      if (buffered.length < BUFFERED_CHARACTERS) continue;
+      await file.writeFile(buffered);
+      buffered = '';
+    }
+    await file.writeFile(buffered);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  putInPlace(partial, path);
+}
+
+function putInPlace(partial: string, path: string): void {
+  renameSync(partial, path);
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}

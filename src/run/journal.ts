@@ -1,0 +1,117 @@
+/**
+ * An append-only file of JSON lines: finished work, in the order it finished. Every append is one write of one whole
+ * line. A last line without its end was torn by a kill: it is cut off when the journal opens, and owed again.
+ */
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { RunError } from '../errors.ts';
+import { encodeLine, LineDecoder } from '../protocol/jsonl.ts';
+
+/** A kill loses nothing that was written; a sync now and then bounds what a power cut loses. */
+const SYNC_EVERY_MS = 1000;
+const READ_BYTES = 16 * 1024;
+const NEWLINE = 0x0a;
+
+export class Journal {
+  readonly #path: string;
+  readonly #file: number;
+  #size: number;
+  #syncedAt = Date.now();
+
+  private constructor(path: string, file: number, size: number) {
+    this.#path = path;
+    this.#file = file;
+    this.#size = size;
+  }
+
+  /** Opens for appending, after handing every whole line to `replay` with its place in bytes. */
+  static async open(
+    path: string,
+    replay: (record: unknown, offset: number) => void = () => {},
+  ): Promise<Journal> {
+    let end = 0;
+    for await (const { record, offset, next } of scanLines(path)) {
+      replay(record, offset);
+      end = next;
+    }
+    const file = openSync(path, 'a+');
+    if (fstatSync(file).size > end) ftruncateSync(file, end);
+    return new Journal(path, file, end);
+  }
+
+  /** Returns the line's place, for `readAt`. */
+  append(record: unknown): number {
+    const line = Buffer.from(encodeLine(record));
+    const offset = this.#size;
+    if (writeSync(this.#file, line) < line.length) {
+      ftruncateSync(this.#file, offset);
+      throw new RunError(`${this.#path}: only part of a line could be written; is the disk full?`);
+    }
+    this.#size += line.length;
+    if (Date.now() - this.#syncedAt > SYNC_EVERY_MS) this.#sync();
+    return offset;
+  }
+
+  readAt(offset: number): unknown {
+    for (let bytes = READ_BYTES; ; bytes *= 4) {
+      const buffer = Buffer.allocUnsafe(bytes);
+      const read = readSync(this.#file, buffer, 0, bytes, offset);
+      const end = buffer.subarray(0, read).indexOf(NEWLINE);
+      if (end !== -1) return JSON.parse(buffer.toString('utf8', 0, end));
+      if (read < bytes) throw new RunError(`${this.#path}: no whole line at byte ${offset}`);
+    }
+  }
+
+  /** Forgets the line at this place and all after it. */
+  truncate(offset: number): void {
+    ftruncateSync(this.#file, offset);
+    this.#size = offset;
+  }
+
+  close(): void {
+    this.#sync();
+    closeSync(this.#file);
+  }
+
+  #sync(): void {
+    fsyncSync(this.#file);
+    this.#syncedAt = Date.now();
+  }
+}
+
+/** The whole lines of a JSON lines file, parsed. */
+export async function* readLines(path: string): AsyncGenerator<unknown> {
+  for await (const { record } of scanLines(path)) yield record;
+}
+
+async function* scanLines(path: string) {
+  if (!existsSync(path)) return;
+  const decoder = new LineDecoder();
+  let next = 0;
+  let line = 0;
+  for await (const chunk of createReadStream(path)) {
+    for (const text of decoder.push(chunk)) {
+      const offset = next;
+      next += Buffer.byteLength(text) + 1;
+      line++;
+      yield { record: parse(text, path, line), offset, next };
+    }
+  }
+}
+
+function parse(text: string, path: string, line: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new RunError(`${path}, line ${line}: not JSON: ${text.slice(0, 200)}`, { cause });
+  }
+}

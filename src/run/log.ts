@@ -1,0 +1,9 @@
+/** The run's own log: JSON lines for later, next to the workers' raw stderr. */
+import { mkdirSync } from 'node:fs';
+import { type Logger, pino } from 'pino';
+import type { RunPaths } from './paths.ts';
+
+export function openLog({ logs, log }: RunPaths): Logger {
+  mkdirSync(logs, { recursive: true });
+  return pino({ base: { pid: process.pid } }, pino.destination({ dest: log, sync: true }));
+}

@@ -1,0 +1,49 @@
+/** How calls fail. Jobs tell the kinds apart: only what a lost worker owed may be asked again. */
+import { BugError, type RrrError, RunError, UserError } from '../errors.ts';
+import type { ErrorInfo } from '../protocol/messages.ts';
+
+/** The worker answered the call with an error. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+
+  constructor(readonly info: ErrorInfo) {
+    super(info.message);
+  }
+}
+
+/** The worker is gone, and with it the answers it owed. `details` are the last lines of its log. */
+export class WorkerLostError extends RunError {
+  /** What the worker said of its end, where it said something. */
+  readonly info: ErrorInfo | undefined;
+  /** False for a call that was just in the same worker as the one known to be to blame. */
+  readonly suspect: boolean;
+
+  constructor(
+    message: string,
+    { details, info, suspect = true }: { details: string[]; info?: ErrorInfo | undefined; suspect?: boolean },
+  ) {
+    super(message, { details, cure: info?.cure });
+    this.info = info;
+    this.suspect = suspect;
+  }
+}
+
+/** One call that takes every worker with it. The others are fine. */
+export class PoisonCallError extends RunError {}
+
+/** The pool was stopped before the call was answered. */
+export class PoolStoppedError extends RunError {}
+
+/** The error that a command ends with, for one that a worker reported or caused. */
+export function toRrrError(error: unknown): unknown {
+  if (error instanceof CallError) return reported(error.info);
+  if (error instanceof WorkerLostError && error.info && error.info.type !== 'worker')
+    return reported(error.info, error.details);
+  return error;
+}
+
+function reported({ type, message, cure }: ErrorInfo, details?: string[]): RrrError {
+  if (type === 'user') return new UserError(message, { cure });
+  const ErrorClass = type === 'bug' ? BugError : RunError;
+  return new ErrorClass(message, { cure, details });
+}

@@ -1,0 +1,274 @@
+/**
+ * One child process that speaks the protocol. Whatever ends it (its exit, a bad line, a wait that took too long) goes
+ * through one place, which ends the whole process group and rejects all that the worker owes with the reason.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.ts';
+import type { Launcher, LaunchRequest, WorkerProcess } from '../launch/launcher.ts';
+import { BadLine, encodeLine, LineDecoder, parseWorkerLine } from '../protocol/jsonl.ts';
+import {
+  type ErrorInfo,
+  type ParentFrame,
+  PROTOCOL_VERSION,
+  type WorkerFrame,
+} from '../protocol/messages.ts';
+import { CallError, WorkerLostError } from './errors.ts';
+import { readLogTail } from './log-tail.ts';
+
+/** From SIGTERM to SIGKILL: an engine in C code rarely hears SIGTERM. */
+const TERM_GRACE_S = 5;
+/** A process that SIGKILL doesn't end hangs in the kernel; who waits for its calls is told after this. */
+const KILL_WAIT_S = 10;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface WorkerSpec extends LaunchRequest {
+  config: Config;
+  /** The role's own: `start.options`. */
+  options: Record<string, unknown>;
+  readyTimeoutS: number;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+type Progress = Extract<WorkerFrame, { type: 'progress' }>;
+
+export interface CallOptions {
+  /** Seconds without a result, an event or progress after which the worker is taken for hung, and killed. */
+  timeoutS: number;
+  onEvent?: (event: unknown) => void;
+}
+
+interface PendingCall extends Pick<CallOptions, 'onEvent'> {
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+  timer: NodeJS.Timeout;
+}
+
+export class Worker {
+  readonly name: string;
+  /** Rejects with WorkerLostError when the worker ends before it is ready. */
+  readonly ready: Promise<void>;
+  /** Why it ended, also when it was told to. Never rejects. */
+  readonly ended: Promise<WorkerLostError>;
+  readonly #spec: WorkerSpec;
+  readonly #log: Logger;
+  readonly #process: WorkerProcess;
+  readonly #pending = new Map<number, PendingCall>();
+  #nextId = 0;
+  #state: 'starting' | 'ready' | 'failing' | 'ending' = 'starting';
+  #stopping = false;
+  #awaited: 'hello' | 'ready' = 'hello';
+  #startTimer: NodeJS.Timeout;
+  #settleReady!: { resolve: () => void; reject: (error: Error) => void };
+  #settleEnded!: (error: WorkerLostError) => void;
+
+  constructor(spec: WorkerSpec, launcher: Launcher, log: Logger) {
+    this.#spec = spec;
+    this.name = spec.name;
+    this.#log = log.child({ worker: spec.name });
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    this.ready.catch(() => {}); // for those who only watch `ended`
+    this.ended = new Promise((resolve) => {
+      this.#settleEnded = resolve;
+    });
+    this.#process = launcher.launch(spec);
+    this.#log.info({ pid: this.#process.pid, module: spec.module }, 'worker started');
+    this.#readFrames();
+    void this.#process.exited.then((how) => {
+      this.#log.info({ how, expected: this.#stopping }, 'worker exited');
+      void this.#end(how);
+    });
+    this.#startTimer = this.#startWaiting();
+  }
+
+  /** Whether it takes calls. */
+  get accepting(): boolean {
+    return this.#state === 'ready' && !this.#stopping;
+  }
+
+  /** Rejects with CallError when the worker answers so, with WorkerLostError when it never will. */
+  call(
+    method: string,
+    params: Record<string, unknown>,
+    { timeoutS, onEvent }: CallOptions,
+  ): Promise<unknown> {
+    if (!this.accepting) return this.ended.then((lost) => Promise.reject(lost));
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => void this.#end(`no answer to ${method} within ${timeoutS} s`, { culprit: id }),
+        toMs(timeoutS),
+      );
+      this.#pending.set(id, { resolve, reject, timer, ...(onEvent && { onEvent }) });
+      this.#send({ type: 'call', id, method, params: params as never });
+    });
+  }
+
+  /**
+   * Lets running calls finish for `graceS` seconds and ends the worker: stop frame, SIGTERM, SIGKILL to the group. The
+   * intent is marked first, so that the exit is no crash. Resolves when the process is gone.
+   */
+  async stop(graceS: number): Promise<void> {
+    this.#stopping = true;
+    this.#send({ type: 'stop' });
+    this.#process.stdin.end();
+    for (const [signal, waitS] of [
+      ['SIGTERM', graceS],
+      ['SIGKILL', TERM_GRACE_S],
+    ] as const) {
+      if (await this.#endsWithin(waitS)) return;
+      this.#log.warn({ signal }, 'worker did not stop');
+      this.#process.signal(signal);
+    }
+    await this.#endsWithin(KILL_WAIT_S);
+  }
+
+  #startWaiting(): NodeJS.Timeout {
+    const { readyTimeoutS } = this.#spec;
+    return setTimeout(
+      () => void this.#end(`no ${this.#awaited} frame within ${readyTimeoutS} s (workers.ready_timeout_s)`),
+      toMs(readyTimeoutS),
+    );
+  }
+
+  #endsWithin(seconds: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), toMs(seconds));
+      void this.ended.then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  #send(frame: ParentFrame): void {
+    if (this.#process.stdin.writable) this.#process.stdin.write(encodeLine(frame));
+  }
+
+  #readFrames(): void {
+    const decoder = new LineDecoder();
+    this.#process.stdout.on('data', (chunk: Buffer) => {
+      try {
+        for (const line of decoder.push(chunk)) {
+          if (this.#state === 'ending') return;
+          this.#receive(parseWorkerLine(line));
+        }
+      } catch (error) {
+        if (!(error instanceof BadLine)) throw error;
+        void this.#end(`broke the protocol: ${error.message}`);
+      }
+    });
+  }
+
+  #receive(frame: WorkerFrame): void {
+    switch (frame.type) {
+      case 'result':
+        this.#settle(frame.id, ({ resolve }) => resolve(frame.value));
+        break;
+      case 'error':
+        this.#receiveError(frame.id, frame.error);
+        break;
+      case 'event':
+        this.#receiveEvent(frame.id, frame.event);
+        break;
+      case 'progress':
+        for (const { timer } of this.#pending.values()) timer.refresh();
+        this.#spec.onProgress?.(frame);
+        break;
+      case 'hello':
+        this.#greet(frame);
+        break;
+      case 'ready':
+        clearTimeout(this.#startTimer);
+        this.#log.info({ info: frame.info }, 'worker ready');
+        this.#state = 'ready';
+        this.#settleReady.resolve();
+        break;
+      case 'bye':
+        this.#log.info({ reason: frame.reason }, 'worker said bye');
+        break;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  #receiveError(id: number | null, info: ErrorInfo): void {
+    if (id === null) {
+      void this.#end(`gave up: ${info.message}`, { info });
+      return;
+    }
+    if (info.type === 'worker') {
+      // It goes down for this, and says so next. What may be asked again is lost with it.
+      this.#state = 'failing';
+      if (info.retryable) return;
+    }
+    this.#settle(id, ({ reject }) => reject(new CallError(info)));
+  }
+
+  #receiveEvent(id: number, event: unknown): void {
+    const call = this.#pending.get(id);
+    call?.timer.refresh();
+    try {
+      call?.onEvent?.(event);
+    } catch (error) {
+      this.#settle(id, ({ reject }) => reject(error));
+    }
+  }
+
+  #greet({ protocol, versions }: Extract<WorkerFrame, { type: 'hello' }>): void {
+    this.#log.info({ protocol, versions }, 'worker said hello');
+    if (protocol !== PROTOCOL_VERSION) {
+      const message = `rrr speaks protocol ${PROTOCOL_VERSION}, its Python workers speak ${protocol}`;
+      const info = { type: 'user' as const, message, cure: 'scripts/setup.sh', retryable: false };
+      void this.#end(message, { info });
+      return;
+    }
+    this.#awaited = 'ready';
+    const { config, options } = this.#spec;
+    this.#send({
+      type: 'start',
+      protocol: PROTOCOL_VERSION,
+      config: config as never,
+      options: options as never,
+    });
+  }
+
+  #settle(id: number, settle: (call: PendingCall) => void): void {
+    const call = this.#pending.get(id);
+    if (!call) {
+      this.#log.warn({ id }, 'reply to a call that nobody waits for, dropped');
+      return;
+    }
+    this.#pending.delete(id);
+    clearTimeout(call.timer);
+    settle(call);
+  }
+
+  /** The one way to the end, once. A worker that failed is killed and never returns. */
+  async #end(reason: string, about: { info?: ErrorInfo; culprit?: number } = {}): Promise<void> {
+    if (this.#state === 'ending') return;
+    this.#state = 'ending';
+    clearTimeout(this.#startTimer);
+    for (const { timer } of this.#pending.values()) clearTimeout(timer);
+    this.#process.signal('SIGKILL');
+    const waiting = new AbortController();
+    await Promise.race([
+      this.#process.exited,
+      sleep(toMs(KILL_WAIT_S), undefined, { signal: waiting.signal }).catch(() => {}),
+    ]);
+    waiting.abort();
+    const message = this.#stopping ? `${this.name} was stopped` : `${this.name}: ${reason}`;
+    if (!this.#stopping) this.#log.error({ reason, ...about }, 'worker lost');
+    const details = readLogTail(this.#process.stderrPath);
+    const lost = new WorkerLostError(message, { details, info: about.info });
+    const bystander = new WorkerLostError(message, { details, info: about.info, suspect: false });
+    this.#settleReady.reject(lost);
+    for (const [id, { reject }] of this.#pending) reject((about.culprit ?? id) === id ? lost : bystander);
+    this.#pending.clear();
+    this.#settleEnded(lost);
+  }
+}
+
+/** Node fires a timer that is too long for 32 bits at once. */
+const toMs = (seconds: number) => Math.min(seconds * 1000, MAX_TIMER_MS);

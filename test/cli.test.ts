@@ -1,0 +1,160 @@
+/** The command line as a user runs it: dist/main.js in a process of its own. */
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+const MAIN = resolve('dist/main.js');
+let cwd: string;
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'rrr-cli-'));
+  mkdirSync(join(cwd, 'model'));
+  writeFileSync(join(cwd, 'model/config.json'), '{}');
+  writeFileSync(
+    join(cwd, 'a.yaml'),
+    'model: {name: ./model}\ndata: {source: jsonl, path: rows.jsonl}\nfailures: {max_draws: 8}\ntrain: {steps: 3}\n',
+  );
+  writeFileSync(join(cwd, 'rows.jsonl'), '{"nums": [1, 2, 3], "target": 6}\n'.repeat(50));
+});
+
+const rrr = (...args: string[]) =>
+  execa('node', [MAIN, ...args], { cwd, reject: false, env: { RRR_PYTHON: '' } });
+const lastLine = (text: string) => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '');
+
+describe('exit code 0', () => {
+  test('--help names the commands, --version the version', async () => {
+    const { exitCode, stdout } = await rrr('--help');
+    expect(exitCode).toBe(0);
+    for (const command of ['build-failures', 'train', 'eval', 'report'])
+      expect(stdout).toContain(`  ${command} `);
+    expect((await rrr('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  test('--dry-run shows the plan and touches nothing', async () => {
+    const { exitCode, stdout, stderr } = await rrr('build-failures', '-c', 'a.yaml', '--dry-run');
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(0);
+    expect(stdout.replaceAll(cwd, 'CWD')).toMatchSnapshot();
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
+  });
+
+  test.each([
+    ['build-failures', { 'queries at most': 45, 'draws at most': 360 }, []],
+    [
+      'train',
+      { steps: 3, 'reflections at most': 768, 'retries at most': 768, reward: 'verifier' },
+      ['build-failures'],
+    ],
+    ['eval', { modes: 'sampled, greedy', 'queries at most': 5, 'episodes at most': 30 }, ['train']],
+  ])('--dry-run --json of %s', async (command, work, missing) => {
+    const { exitCode, stdout } = await rrr(command, '-c', 'a.yaml', '--run', 'here', '--dry-run', '--json');
+    expect(exitCode).toBe(0);
+    const plan = lastLine(stdout);
+    expect(plan).toMatchObject({
+      command,
+      run: join(cwd, 'here'),
+      queries: { train: 45, test: 5, exact: false },
+      work,
+    });
+    expect(plan.missing.map((line: string) => line.match(/run rrr (\S+) first/)?.[1])).toEqual(missing);
+    expect(existsSync(join(cwd, 'here'))).toBe(false);
+  });
+
+  test('schema is JSON on stdout', async () => {
+    expect(JSON.parse((await rrr('schema')).stdout).properties.train.type).toBe('object');
+  });
+});
+
+describe('exit code 2, with the place and the cure', () => {
+  test('problems of the config, all at once', async () => {
+    const { exitCode, stderr } = await rrr(
+      'train',
+      '-c',
+      'a.yaml',
+      '--set',
+      'train.stepz=4',
+      '--set',
+      'seed=-1',
+    );
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatchSnapshot();
+  });
+
+  test('the same as JSON', async () => {
+    const { exitCode, stdout } = await rrr('train', '-c', 'a.yaml', '--set', 'train.stepz=4', '--json');
+    expect(exitCode).toBe(2);
+    const { error } = lastLine(stdout);
+    expect(error).toMatchObject({ message: 'a problem in the configuration', exit_code: 2 });
+    expect(error.details.join('\n')).toContain('did you mean steps?');
+  });
+
+  test.each([
+    ['no config', ['train'], '--config'],
+    ['an unknown option', ['train', '-c', 'a.yaml', '--resum'], '--resume'],
+    ['an unknown command', ['trian'], 'train'],
+    ['a config that is not there', ['eval', '-c', 'b.yaml'], "can't read b.yaml"],
+    ['training before failures', ['train', '-c', 'a.yaml'], 'rrr build-failures'],
+    ['evaluation before training', ['eval', '-c', 'a.yaml'], 'rrr train'],
+    ['a report of nothing', ['report', 'runs/a'], 'rrr eval'],
+  ])('%s', async (_name, args, expected) => {
+    const { exitCode, stderr } = await rrr(...args);
+    expect(stderr).toContain(expected);
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect(exitCode).toBe(2);
+  });
+});
+
+test('exit code 3 for a defect; the stack only when asked for', async () => {
+  mkdirSync(join(cwd, 'runs/a'), { recursive: true });
+  writeFileSync(join(cwd, 'runs/a/run.json'), '{"stages": 3');
+  const quiet = await rrr('report', 'runs/a');
+  expect(quiet.exitCode).toBe(3);
+  expect(quiet.stderr).toContain('please report it');
+  expect(quiet.stderr).not.toMatch(/^ +at /m);
+  expect((await rrr('report', 'runs/a', '--verbose')).stderr).toMatch(/^ +at /m);
+});
+
+describe('Ctrl-C', () => {
+  /** A "Python" that never says a word and ignores SIGTERM; its process id goes to a file. */
+  function startSilent(...args: string[]) {
+    const python = join(cwd, 'python');
+    writeFileSync(python, `#!/bin/sh\ntrap '' TERM\necho $$ > ${cwd}/pid\nsleep 60 & wait\nsleep 60\n`);
+    chmodSync(python, 0o755);
+    const command = ['build-failures', '-c', 'a.yaml', '--set', 'workers.stop_grace_s=0.2', ...args];
+    return execa('node', [MAIN, ...command], { cwd, reject: false, env: { RRR_PYTHON: python } });
+  }
+  const started = () =>
+    vi.waitFor(() => expect(existsSync(join(cwd, 'pid'))).toBe(true), { timeout: 10_000 });
+  const isAlive = () => {
+    try {
+      return process.kill(Number(readFileSync(join(cwd, 'pid'), 'utf8')), 0);
+    } catch {
+      return false;
+    }
+  };
+
+  test('once: an end in good order, 130, and the line that resumes', async () => {
+    const child = startSilent('--set', 'task.prompts.system=Think, then answer.');
+    await started();
+    child.kill('SIGINT');
+    const { exitCode, stderr } = await child;
+    expect(exitCode).toBe(130);
+    const line =
+      "build-failures -c a.yaml --set workers.stop_grace_s=0.2 --set 'task.prompts.system=Think, then answer.' --resume";
+    expect(stderr).toContain(`dist/main.js ${line}`);
+    expect(isAlive()).toBe(false);
+  });
+
+  test('twice: at once, and nothing is left', async () => {
+    const child = startSilent('--set', 'workers.stop_grace_s=60');
+    await started();
+    child.kill('SIGINT');
+    await vi.waitFor(() => expect(isAlive()).toBe(true));
+    await new Promise((done) => setTimeout(done, 300));
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(130);
+    await vi.waitFor(() => expect(isAlive()).toBe(false), { timeout: 2000 });
+  });
+});

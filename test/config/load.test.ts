@@ -1,0 +1,150 @@
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { renderProblems } from '../../src/config/render.ts';
+
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'rrr-config-'));
+  mkdirSync(join(root, 'configs'));
+  mkdirSync(join(root, 'models/good'), { recursive: true });
+  mkdirSync(join(root, 'models/empty'));
+  writeFileSync(join(root, 'models/good/config.json'), '{}');
+  writeFileSync(join(root, 'rows.jsonl'), '{}\n');
+});
+
+function load(text: string, ...sets: string[]) {
+  writeFileSync(join(root, 'configs/a.yaml'), text);
+  return loadConfig({ file: 'configs/a.yaml', sets, cwd: root });
+}
+
+/** What a person would read, without the name of the temporary folder. */
+function render(text: string, ...sets: string[]): string {
+  const { problems, warnings } = load(text, ...sets);
+  const shown = [
+    renderProblems(problems),
+    warnings.length > 0 ? `warnings\n${renderProblems(warnings)}` : '',
+  ];
+  return shown.filter(Boolean).join('\n\n').replaceAll(root, 'ROOT');
+}
+
+const GOOD = `model:
+  name: ../models/good
+data:
+  source: generator
+  rows: 100
+`;
+
+test('a good config comes back resolved, with nothing to say', () => {
+  const { config, problems, warnings } = load(GOOD);
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual([]);
+  expect(config?.model.name).toBe(join(root, 'models/good'));
+  expect(config?.train.micro_batch_size).toBe(256);
+  expect(config?.data.train_fraction).toBe(0.9);
+  expect(config && 'python' in config).toBe(false);
+});
+
+test('a task in a file and a verifier of the user are found from the config file', () => {
+  const text = `${GOOD}task:\n  name: ../tasks/sum.py:Sum\n  verifier: {command: [node, ./verify.mjs, --strict]}\n`;
+  const { config, problems } = load(text);
+  expect(problems).toEqual([]);
+  expect(config?.task.name).toBe(join(root, 'tasks/sum.py:Sum'));
+  expect(config?.task.verifier?.command).toEqual(['node', join(root, 'configs/verify.mjs'), '--strict']);
+  expect(config?.task.verifier?.timeout_s).toBe(10);
+  expect(load(GOOD, 'task.name=my.tasks:Sum').config?.task.name).toBe('my.tasks:Sum');
+});
+
+test('paths are relative to the file that names them, in --set to the current folder, and ~ is home', () => {
+  const jsonl = GOOD.replace('generator', 'jsonl');
+  expect(load(`${jsonl}  path: ../rows.jsonl\n`).config?.data.path).toBe(join(root, 'rows.jsonl'));
+  expect(load(jsonl, 'data.path=rows.jsonl').config?.data.path).toBe(join(root, 'rows.jsonl'));
+  expect(load(GOOD, 'model.name=./models/good').config?.model.name).toBe(join(root, 'models/good'));
+  expect(load(GOOD, 'model.name=Qwen/Qwen2.5-1.5B-Instruct').config?.model.name).toBe(
+    'Qwen/Qwen2.5-1.5B-Instruct',
+  );
+  expect(render(GOOD, 'model.name=~/no-such-model')).toContain(`no folder ${process.env.HOME}/no-such-model`);
+});
+
+test('--set takes any YAML value, makes sections, and the last one wins', () => {
+  const { config, problems } = load(
+    GOOD,
+    'train.steps=7',
+    'train.steps=9',
+    'eval.modes=[greedy]',
+    'task.prompts={system: "a: b"}',
+    'sampling.max_answer_tokens=64',
+  );
+  expect(problems).toEqual([]);
+  expect(config?.train.steps).toBe(9);
+  expect(config?.eval.modes).toEqual(['greedy']);
+  expect(config?.task.prompts.system).toBe('a: b');
+});
+
+test('unset optional keys stay absent in the JSON that workers read', () => {
+  const { config } = load(GOOD);
+  expect(Object.keys(JSON.parse(JSON.stringify(config)).data).sort()).toEqual([
+    'columns',
+    'hub_split',
+    'on_bad_row',
+    'rows',
+    'source',
+    'test_fraction',
+    'train_fraction',
+  ]);
+});
+
+describe('what a person reads', () => {
+  const cases: [name: string, text: string, ...sets: string[]][] = [
+    [
+      'several problems of both kinds at once',
+      `${GOOD.replace('rows: 100', 'rows: 0')}  test_frac: 0.5\ntrain:\n  batch_size: 100\n  loss_type: drgrpo\n  num_generations: 8\n`,
+    ],
+    ['unknown section, nothing close', `${GOOD}wandb:\n  project: x\n`],
+    ['unknown key, one edit away', GOOD, 'train.stepss=4'],
+    ['a wrong --set value', GOOD, 'train.learning_rate=fast'],
+    ['a --set without value', GOOD, 'train.steps'],
+    ['a --set that is not YAML', GOOD, 'eval.modes=[greedy'],
+    ['a --set below a value', GOOD, 'seed.x=1'],
+    ['not YAML', 'model:\n  name: [1, 2\ndata: {}\n'],
+    ['a key twice', `${GOOD}seed: 1\nseed: 2\n`],
+    ['an empty file', ''],
+    ['a list instead of a mapping', '- a\n- b\n'],
+    ['an empty section', `${GOOD}train:\n`],
+    ['a wrong list item', `${GOOD}eval:\n  modes:\n    - sampled\n    - gredy\n`],
+    ['missing source key', 'model: {name: ../models/good}\ndata: {source: jsonl}\n'],
+    ['no data file', 'model: {name: ../models/good}\ndata: {source: jsonl, path: ../nope.jsonl}\n'],
+    ['a folder for a data file', 'model: {name: ../models/good}\ndata: {source: parquet, path: ../models}\n'],
+    ['no model folder', GOOD.replace('models/good', 'models/nope')],
+    ['a model folder without a model', GOOD.replace('models/good', 'models/empty')],
+    ['a folder written like a hub id', GOOD.replace('../models/good', 'models/a/b')],
+    ['fractions above one', `${GOOD}  test_fraction: 0.3\n  train_fraction: 0.8\n`],
+    ['an episode that does not fit', `${GOOD}sampling:\n  max_answer_tokens: 2000\n`],
+    ['temperature zero', `${GOOD}sampling: {temperature: 0}\n`],
+    ['temperature that biases training', `${GOOD}sampling: {temperature: 0.7}\n`],
+    ['devices and workers', `${GOOD}workers:\n  count: 3\n  devices: ["0,1", "2"]\n  tensor_parallel: 2\n`],
+    ['openai without an endpoint', `${GOOD}workers: {engine: openai}\n`],
+    ['failures and draws', `${GOOD}failures: {max_draws: 2, failures_per_query: 3}\n`],
+    ['micro batch', `${GOOD}train:\n  batch_size: 64\n  micro_batch_size: 24\n`],
+    ['a mode twice', `${GOOD}eval: {modes: [greedy, greedy]}\n`],
+    ['a key of another source', `${GOOD}  dataset: a/b\n`],
+  ];
+  test.each(cases)('%s', (_name, text, ...sets) => {
+    expect(render(text, ...sets)).toMatchSnapshot();
+  });
+
+  test('no file', () => {
+    const { problems } = loadConfig({ file: 'configs/nope.yaml', sets: [], cwd: root });
+    expect(renderProblems(problems).replaceAll(root, 'ROOT')).toMatchSnapshot();
+  });
+
+  test.skipIf(process.getuid?.() === 0)('a file without permission', () => {
+    writeFileSync(join(root, 'secret.jsonl'), '{}');
+    chmodSync(join(root, 'secret.jsonl'), 0);
+    expect(render('model: {name: ../models/good}\ndata: {source: jsonl, path: ../secret.jsonl}\n')).toContain(
+      'not readable',
+    );
+  });
+});

@@ -1,0 +1,116 @@
+/** A small run with known counts: 12 queries, of which the base model fails 10 in either mode. */
+import { configSchema } from '../../src/config/schema.ts';
+import type { Attempt, EpisodeResult, TrainEvent } from '../../src/protocol/methods.ts';
+import type { EvalRecord, ReportInput } from '../../src/report/report.ts';
+
+const written = configSchema.parse({
+  model: { name: '/models/tiny' },
+  data: { source: 'generator', rows: 100 },
+  eval: { modes: ['sampled', 'greedy'], examples: 2 },
+});
+const config = {
+  ...written,
+  data: { ...written.data, train_fraction: 0.9 },
+  train: { ...written.train, micro_batch_size: 256 },
+};
+
+export function attempt(passed: boolean, kind = 'missed_target', completion = '1 + 2'): Attempt {
+  const verdict = { passed, kind: passed ? 'passed' : kind, detail: '' };
+  return { completion, tokens: 4, finish_reason: 'stop', verdict };
+}
+
+export function episode(
+  first: boolean | null,
+  second?: boolean,
+  reflection = 'Try * first.',
+  tokens = 5,
+): EpisodeResult {
+  return {
+    first: first === null ? null : attempt(first),
+    reflection: second === undefined ? null : { completion: reflection, tokens, finish_reason: 'stop' },
+    second: second === undefined ? null : attempt(second, 'wrong_numbers'),
+  };
+}
+
+/** Queries 0 and 1 pass at once. Of 2..11 the base retry passes 2 and 3, the trained one 3 to 8; the first try after training passes 0, 2, 3. */
+function records(mode: EvalRecord['mode']): EvalRecord[] {
+  return Array.from({ length: 12 }, (_, i) => i).flatMap((i) => {
+    const id = `q${i}`;
+    const first = i < 2;
+    const trained = i === 0 || i === 2 || i === 3;
+    return [
+      {
+        model: 'before',
+        mode,
+        answer: 'own',
+        id,
+        episode: first ? episode(true) : episode(false, i <= 3, 'long words', 9),
+      },
+      {
+        model: 'after',
+        mode,
+        answer: 'own',
+        id,
+        episode: trained ? episode(true) : episode(false, i % 2 === 1),
+      },
+      ...(first
+        ? []
+        : [{ model: 'after', mode, answer: 'base', id, episode: episode(null, i >= 3 && i <= 8) }]),
+    ] as EvalRecord[];
+  });
+}
+
+export function step(number: number, second_try: number): TrainEvent {
+  return {
+    kind: 'step',
+    step: number,
+    reward: second_try,
+    second_try,
+    reward_std: 0.3,
+    kl: number / 1e4,
+    loss: 0,
+    grad_norm: 1,
+    learning_rate: 1e-4,
+    reflection_tokens: 12 - number / 10,
+    reflection_truncated: 0,
+    logprob_difference: 1e-6 * number,
+    tokens_per_second: 900,
+    seconds: 1,
+  };
+}
+
+export const input: ReportInput = {
+  rrr: '0.1.0',
+  versions: { torch: '2.13.0' },
+  seconds: { 'build-failures': 58, train: 80, eval: 30 },
+  config,
+  model: '/runs/a/train/model',
+  data: {
+    read: 100,
+    train: 86,
+    test: 12,
+    unused: 0,
+    duplicates: 1,
+    skipped: 1,
+    skipped_examples: ['row 3'],
+    prompts: {},
+  },
+  tallies: [
+    { draws: 3, passed: 2, kinds: { passed: 2, missed_target: 1 }, kept: true },
+    { draws: 64, passed: 64, kinds: { passed: 64 }, kept: false },
+    { draws: 1, passed: 0, kinds: { wrong_numbers: 1 }, kept: true },
+  ],
+  events: [
+    { kind: 'self_check', inside: 0.5, outside: 0 },
+    ...Array.from({ length: 20 }, (_, i) => step(i + 1, 0.1 + i / 100)),
+    { kind: 'checkpoint', step: 20, path: 'checkpoint-20' },
+    { kind: 'resumed', step: 10, path: 'checkpoint-10' },
+    ...Array.from({ length: 10 }, (_, i) => step(i + 11, 0.2 + i / 100)),
+  ],
+  queries: Array.from({ length: 12 }, (_, index) => ({
+    id: `q${index}`,
+    index,
+    fields: { nums: [1, 2, index], target: 6 },
+  })),
+  records: [...records('sampled'), ...records('greedy')],
+};

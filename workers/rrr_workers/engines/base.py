@@ -1,0 +1,56 @@
+"""The one interface to whatever generates text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_workers.tasks.base import FinishReason, Message
+
+Tools = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to sample one completion. ``temperature`` 0 is greedy, which makes ``seed`` immaterial."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back. ``token_ids`` is empty where the engine doesn't tell them; ``tokens`` counts them always."""
+
+    text: str
+    token_ids: list[int]
+    tokens: int
+    prompt_tokens: int
+    finish_reason: FinishReason
+
+
+class Engine(ABC):
+    """Generates many completions at once; one instance a worker."""
+
+    #: The model's tokenizer, None where an endpoint applies the chat template.
+    tokenizer: Any = None
+    #: False keeps special tokens in the text: some families mark their tool calls with them.
+    skip_special_tokens: bool = True
+
+    @abstractmethod
+    async def generate(
+        self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
+    ) -> Completion:
+        """The assistant's next message, ``tools`` in the chat template. Raises
+        :class:`~rrr_workers.protocol.WorkerError`: type "user" for a prompt that doesn't fit, "worker" where this
+        engine can't go on."""
+
+    @abstractmethod
+    def info(self) -> dict[str, Any]:
+        """What the ready frame should tell of the engine."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free the device and end the engine's processes."""

@@ -1,0 +1,130 @@
+"""vLLM's async engine in this process: prompts are token ids that the model's own chat template makes."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from rrr_workers.config import Config
+from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools
+from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
+from rrr_workers.protocol import UserError, WorkerError
+from rrr_workers.tasks.base import Message
+
+_CACHED_PROMPTS = 4096
+_WATCH_S = 0.5
+_SEE_LOG = "see this worker's log"
+_CLOSE_S = 2.0  # for the engine's processes to end by themselves
+
+
+class VllmEngine(Engine):
+    """Owns an ``AsyncLLM``. Made by :meth:`start`."""
+
+    def __init__(self, llm: Any, model: str, max_model_len: int):
+        self._llm = llm
+        self.tokenizer = llm.get_tokenizer()
+        self._model = model
+        self._max_model_len = max_model_len
+        if not self.tokenizer.chat_template:
+            raise UserError(f"model {model} has no chat template", cure="use an instruct model, or add a chat template")
+        # The draws of a query share their prompt.
+        self._encode_cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._dead = False
+        self._watch = asyncio.create_task(self._watch_engine())
+
+    @classmethod
+    async def start(cls, config: Config, model: str) -> "VllmEngine":
+        """Load ``model`` (a folder or a hub id): seconds to minutes."""
+        prepare_environment(config)
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        arguments = AsyncEngineArgs(**engine_arguments(config, model))
+        # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
+        return cls(AsyncLLM.from_engine_args(arguments), model, config.model.max_model_len)
+
+    def info(self) -> dict[str, Any]:
+        from vllm.platforms import current_platform
+
+        return {
+            "engine": "vllm",
+            "model": self._model,
+            "device": current_platform.get_device_name(),
+            "dtype": str(self._llm.model_config.dtype).removeprefix("torch."),
+            "max_model_len": self._max_model_len,
+        }
+
+    def encode(self, messages: Sequence[Message], tools: Tools | None = None) -> list[int]:
+        """Token ids of the prompt, generation prompt included."""
+        return self._encode_cached(json.dumps([list(messages), tools and list(tools)]))
+
+    def _encode(self, prompt: str) -> list[int]:
+        messages, tools = json.loads(prompt)
+        ids: list[int] = self.tokenizer.apply_chat_template(
+            messages, tools=tools, add_generation_prompt=True, return_dict=False
+        )
+        return ids
+
+    async def generate(
+        self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
+    ) -> Completion:
+        from vllm import SamplingParams as VllmParams
+        from vllm import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        prompt_ids = self.encode(messages, tools)
+        if len(prompt_ids) + params.max_tokens > self._max_model_len:
+            raise UserError(
+                f"a prompt of {len(prompt_ids)} tokens and up to {params.max_tokens} new ones "
+                f"exceed model.max_model_len ({self._max_model_len})",
+                cure="raise model.max_model_len, or lower the token limits of the sampling section",
+            )
+        vllm_params = VllmParams(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            max_tokens=params.max_tokens,
+            seed=params.seed,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_special_tokens=self.skip_special_tokens,
+        )
+        final = await self._finished(TokensPrompt(prompt_token_ids=prompt_ids), vllm_params)
+        if final.finish_reason not in ("stop", "length"):
+            raise WorkerError(f"vLLM ended a request with {final.finish_reason!r}", retryable=True)
+        token_ids = list(final.token_ids)
+        return Completion(final.text, token_ids, len(token_ids), len(prompt_ids), final.finish_reason)
+
+    async def _finished(self, prompt: Any, params: Any) -> Any:
+        """The ``CompletionOutput`` of one request."""
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        async def run() -> Any:
+            async for output in self._llm.generate(prompt, params, uuid.uuid4().hex):
+                final = output.outputs[0]
+            return final
+
+        request = asyncio.create_task(run())
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        try:
+            return await request
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise WorkerError(f"the vLLM engine failed: {error}", cure=_SEE_LOG, retryable=True) from error
+        except asyncio.CancelledError:
+            if self._dead:
+                raise WorkerError("the vLLM engine died", cure=_SEE_LOG, retryable=True) from None
+            raise
+
+    async def _watch_engine(self) -> None:
+        """End the requests of a dead engine: vLLM leaves those hanging that never had an output."""
+        while not self._llm.errored:
+            await asyncio.sleep(_WATCH_S)
+        self._dead = True
+        for request in self._requests:
+            request.cancel()
+
+    async def close(self) -> None:
+        self._watch.cancel()
+        self._llm.shutdown(timeout=_CLOSE_S)

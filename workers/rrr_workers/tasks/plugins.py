@@ -1,0 +1,66 @@
+"""Task classes by name: ``path/to/file.py:Class`` or ``package.module:Class``. Importing one runs the user's code."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+from rrr_workers.protocol import UserError
+from rrr_workers.tasks.base import Prompts, Task
+
+_ATTRIBUTES = {"name": str, "error_kinds": tuple, "default_prompts": Prompts, "placeholders": tuple}
+
+
+def find_class(name: str) -> type[Task]:
+    """The class that ``name`` says, complete. Raises :class:`UserError` that names what is missing, and where."""
+    source, _, attribute = name.rpartition(":")
+    module = _import(source, name)
+    found = getattr(module, attribute, None)
+    if not isinstance(found, type):
+        classes = ", ".join(key for key, value in vars(module).items() if isinstance(value, type)) or "none"
+        raise UserError(f"task.name: {source} has no class {attribute!r}", cure=f"classes there: {classes}")
+    if not issubclass(found, Task):
+        raise UserError(
+            f"task.name: class {attribute} of {source} is no Task",
+            cure=f"write class {attribute}(Task), with Task from rrr_workers.tasks.base",
+        )
+    if found.__abstractmethods__:
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise UserError(
+            f"task.name: class {attribute} of {source} lacks the method {missing}",
+            cure="define it; its signature is in rrr_workers/tasks/base.py",
+        )
+    lacking = [key for key, kind in _ATTRIBUTES.items() if not isinstance(getattr(found, key, None), kind)]
+    if lacking:
+        wanted = ", ".join(f"{key} ({_ATTRIBUTES[key].__name__})" for key in lacking)
+        raise UserError(
+            f"task.name: class {attribute} of {source} lacks {wanted}",
+            cure="set it on the class; what each is for is in rrr_workers/tasks/base.py",
+        )
+    return found
+
+
+def _import(source: str, name: str) -> ModuleType:
+    try:
+        if not source.endswith(".py"):
+            return importlib.import_module(source)
+        path = Path(source)
+        if not path.is_file():
+            raise UserError(f"task.name: there is no file {source}", cure="the path is relative to the config file")
+        loader = SourceFileLoader(f"rrr_task_{path.stem}", str(path))
+        module = importlib.util.module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
+        sys.modules[loader.name] = module  # dataclasses and pickle look their module up
+        loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" at {place.filename}:{place.lineno}" if not isinstance(error, ModuleNotFoundError) else ""
+        raise UserError(
+            f"task.name: {name} can't be imported: {type(error).__name__}: {error}{where}",
+            cure="the workers' Python must be able to import it: python in the config, or scripts/setup.sh's",
+        ) from error
+    return module

@@ -1,0 +1,53 @@
+"""Checkpoints that are complete or not there: written under another name, synced to the disk, then renamed."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+_PREFIX = "checkpoint-"
+STAGING = ".partial"
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(_PREFIX))
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """In the order of their steps."""
+    return sorted(folder.glob(f"{_PREFIX}[0-9]*"), key=step_of)
+
+
+def publish(staged: Path, folder: Path, keep: int) -> Path:
+    """Move the finished ``staged`` checkpoint to ``folder`` and remove all but the ``keep`` newest."""
+    published = folder / staged.name
+    replace_folder(staged, published)
+    for old in complete_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+    return published
+
+
+def write_folder(target: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a folder that only then becomes ``target``."""
+    partial = target.with_name(target.name + STAGING)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write(partial)
+    replace_folder(partial, target)
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target`` once all it holds is on the disk."""
+    for path in [*source.rglob("*"), source]:
+        _sync(path)
+    shutil.rmtree(target, ignore_errors=True)  # of an earlier attempt at the same step
+    source.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,105 @@
+"""From the resolved config to TRL's: every setting that decides a result is written out, none is left to a default.
+
+TRL's defaults are not the paper's (arXiv 2505.24726): they have no KL penalty, another loss and another learning rate.
+"""
+
+from math import ceil
+from pathlib import Path
+
+from trl import GRPOConfig
+
+from rrr_workers.config import Config
+from rrr_workers.engines.vllm_args import checkpoint_dtype, is_cpu_backend
+from rrr_workers.protocol import UserError
+
+
+def compute_dtype(config: Config) -> str:
+    """What the trainer computes in, and so the dtype of its engine: float32, bfloat16 or float16.
+
+    On a CPU it is float32, whatever the config says: there, vLLM takes weight updates in no other dtype.
+    """
+    if is_cpu_backend():
+        return "float32"
+    if config.model.dtype == "auto":
+        return checkpoint_dtype(config.model.name, config.model.revision)
+    return config.model.dtype
+
+
+def prompts_per_step(config: Config) -> int:
+    """Failures an optimizer step sees, each with ``num_generations`` reflections."""
+    return config.train.batch_size // config.train.num_generations
+
+
+def grpo_config(config: Config, checkpoints: Path, processes: int = 1) -> GRPOConfig:
+    """TRL's config for ``processes`` processes that share a batch. Raises :class:`UserError` where it can't be shared.
+
+    The weights stay in float32 (a learning rate of 5e-7 is lost in bfloat16's 8 bits); lower dtypes are autocast.
+    """
+    train, sampling = config.train, config.sampling
+    dtype = compute_dtype(config)
+    if train.batch_size % (train.micro_batch_size * processes):
+        raise UserError(
+            f"train.batch_size {train.batch_size} is no multiple of train.micro_batch_size {train.micro_batch_size} "
+            f"times {processes} process(es)",
+            cure="change train.micro_batch_size",
+        )
+    return GRPOConfig(
+        output_dir=str(checkpoints),
+        # Devices and arithmetic
+        use_cpu=is_cpu_backend(),
+        bf16=dtype == "bfloat16",
+        fp16=dtype == "float16",
+        model_init_kwargs={"dtype": "float32", "revision": config.model.revision},
+        disable_dropout=True,
+        gradient_checkpointing=train.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        dataloader_pin_memory=not is_cpu_backend(),
+        # Seeds and order: failures.training_order lays out the whole run
+        seed=config.seed,
+        data_seed=config.seed,
+        shuffle_dataset=False,
+        # Steps
+        max_steps=train.steps,
+        per_device_train_batch_size=train.micro_batch_size,
+        gradient_accumulation_steps=train.batch_size // (train.micro_batch_size * processes),
+        generation_batch_size=train.batch_size,
+        num_generations=train.num_generations,
+        num_iterations=1,
+        # Optimizer
+        optim="adamw_torch_fused",
+        adam_beta1=0.9,
+        adam_beta2=0.999,
+        adam_epsilon=1e-8,
+        weight_decay=0.0,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=train.lr_scheduler,
+        warmup_steps=ceil(train.warmup_ratio * train.steps),
+        max_grad_norm=train.max_grad_norm,
+        # GRPO
+        loss_type=train.loss_type,
+        beta=train.beta,
+        epsilon=train.epsilon,
+        scale_rewards=train.scale_rewards,
+        importance_sampling_level="token",
+        use_bias_correction_kl=False,  # the KL term as the paper's TRL had it
+        mask_truncated_completions=False,
+        # Sampling of reflections: rollout.py. TRL itself reads the temperature (its log-probabilities are at it) and
+        # the limit (dr_grpo divides by it). The engine is made by trainer.py, so use_vllm is set there.
+        use_vllm=False,
+        temperature=sampling.temperature,
+        top_p=1.0,
+        top_k=0,
+        max_completion_length=sampling.max_reflection_tokens,
+        # The correction is what makes TRL compute the log-probabilities that checks.py compares.
+        vllm_importance_sampling_correction=True,
+        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_clip_max=3.0,
+        # Logs and checkpoints: events.py and trainer.py
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to=[],
+        save_strategy="steps",
+        save_steps=train.checkpoint_every,
+        save_total_limit=None,
+    )

@@ -1,0 +1,68 @@
+"""What the trainer tells the command line while it runs (trainEvent of src/protocol/methods.ts), and when it stops."""
+
+import math
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from rrr_workers.protocol import Call, WorkerError
+from rrr_workers.training.rollout import Rollout
+
+# Event field -> TRL's log key.
+_FIELDS = {
+    "reward": "reward",
+    "second_try": "second_try",
+    "reward_std": "reward_std",
+    "kl": "kl",
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "reflection_tokens": "completions/mean_length",
+    "reflection_truncated": "completions/clipped_ratio",
+    "logprob_difference": "logprob_difference",
+}
+
+
+class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """One event a step; a stop that was asked for ends the run after a step and its checkpoint."""
+
+    def __init__(self, call: Call, rollout: Rollout):
+        self._call = call
+        self._rollout = rollout
+        self._begun = 0.0
+        self._tokens_before = 0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._begun = time.monotonic()
+        self._tokens_before = self._rollout.sampled_tokens
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._call.stopping.is_set():
+            control.should_save = control.should_training_stop = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs is None or "loss" not in logs:  # the summary at the end of training
+            return
+        if not state.is_world_process_zero:
+            return
+        # Without a KL penalty TRL measures no KL.
+        values = {field: logs.get(key, 0.0) for field, key in _FIELDS.items()}
+        for field, value in values.items():
+            if not math.isfinite(value):
+                raise WorkerError(
+                    f"{field} is {value} at step {state.global_step}: training has diverged",
+                    cure="lower train.learning_rate, then go on from the last checkpoint or start again",
+                )
+        seconds = time.monotonic() - self._begun
+        tokens = self._rollout.sampled_tokens - self._tokens_before
+        timing = {"tokens_per_second": tokens / seconds, "seconds": seconds}
+        self._call.emit({"kind": "step", "step": state.global_step, **values, **timing})
+        self._call.progress("training", state.global_step, state.max_steps)

@@ -1,0 +1,75 @@
+"""One training run, from a file of failures to a model: load, resume, train, save."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from rrr_workers.config import Config
+from rrr_workers.engines.vllm_args import checkpoint_dtype
+from rrr_workers.protocol import Call, UserError
+from rrr_workers.tasks.base import Task
+from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of, write_folder
+from rrr_workers.training.config import grpo_config, prompts_per_step
+from rrr_workers.training.failures import load_failures, training_order
+from rrr_workers.training.rollout import Rollout
+from rrr_workers.training.trainer import ReflectionTrainer
+
+
+def train(config: Config, task: Task, call: Call) -> dict[str, Any]:
+    """Answer ``train {failures, output, resume}``; returns ``trainResult``. Blocks until the run ends or is stopped."""
+    output = Path(call.params["output"])
+    checkpoints, model = output / "checkpoints", output / "model"
+    last = _last_checkpoint(checkpoints, resume=call.params["resume"])
+    if last and model.exists() and step_of(last) == config.train.steps:
+        return {"step": config.train.steps, "stopped": False, "model": str(model)}
+    shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+
+    tokenizer = AutoTokenizer.from_pretrained(config.model.name, revision=config.model.revision)
+    task.use_tokenizer(tokenizer)
+    failures = load_failures(Path(call.params["failures"]))
+    rollout = Rollout(config, task, failures, tokenizer)
+    order = training_order(len(failures), config.train.steps * prompts_per_step(config), config.seed)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    try:
+        trainer = ReflectionTrainer(
+            config, grpo_config(config, checkpoints, processes), tokenizer, rollout, order, call
+        )
+        if last:
+            call.emit({"kind": "resumed", "step": step_of(last), "path": str(last)})
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"out of GPU memory: {error}",
+            cure="lower train.micro_batch_size or train.gpu_memory_utilization, or set train.gradient_checkpointing",
+        ) from error
+    step = trainer.state.global_step
+    if step < config.train.steps:
+        return {"step": step, "stopped": True, "model": None}
+    _save_model(config, trainer, tokenizer, model)
+    return {"step": step, "stopped": False, "model": str(model)}
+
+
+def _last_checkpoint(folder: Path, *, resume: bool) -> Path | None:
+    found = complete_checkpoints(folder)
+    if found and not resume:
+        raise UserError(
+            f"{folder} holds checkpoints of an earlier run", cure="add --resume, or use another run directory"
+        )
+    return found[-1] if found else None
+
+
+def _save_model(config: Config, trainer: ReflectionTrainer, tokenizer: PreTrainedTokenizerBase, target: Path) -> None:
+    """The trained model in the dtype that the original came in, so that both are loaded alike."""
+    dtype = checkpoint_dtype(config.model.name, config.model.revision)
+    trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, dtype))
+
+    def write(folder: Path) -> None:
+        trained.save_pretrained(folder, state_dict=trainer.accelerator.get_state_dict(trainer.model))
+        tokenizer.save_pretrained(folder)
+
+    if trainer.args.should_save:
+        write_folder(target, write)

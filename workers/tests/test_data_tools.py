@@ -1,0 +1,156 @@
+"""`task check` and `data stats` as workers, and near duplicates."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import WorkerProcess, resolved_config
+from real_data import FOLDER, rows
+
+from rrr_workers.config import parse_config
+from rrr_workers.data_stats import describe
+from rrr_workers.near_duplicates import near_duplicates
+from rrr_workers.protocol import UserError
+from rrr_workers.task_check import check_task
+from rrr_workers.tasks.registry import load_task
+
+
+def call(module: str, log: Path, config: dict[str, Any], method: str, **params: Any) -> dict[str, Any]:
+    with WorkerProcess(module, log) as worker:
+        worker.start(config)
+        worker.read_until("ready")
+        worker.call(1, method, params)
+        value: dict[str, Any] = worker.read_until("result")["value"]
+        return value
+
+
+def test_check_shows_prompts_and_verdicts(tmp_path: Path) -> None:
+    config = resolved_config(task={"name": "function_calling"})
+    found = call("rrr_workers.task_check", tmp_path / "log", config, "check", rows=3)
+    assert (found["problems"], found["referenced"], found["bad_rows"]) == (0, 3, [])
+    for row in found["rows"]:
+        assert "These tools are available" in row["prompt"][0]["content"]
+        assert [check["expected"] for check in row["checks"]][:2] == ["passed", "failed"]
+        assert {"no_call", "not_parsable", "unknown_tool", "wrong_argument"} <= {c["kind"] for c in row["checks"]}
+
+
+def test_check_finds_a_verifier_that_is_too_kind_and_a_kind_that_is_not_declared(tmp_path: Path) -> None:
+    (tmp_path / "kind.py").write_text(
+        textwrap.dedent(
+            """
+            from rrr_workers.tasks.base import Prompts, Query, Task, Verdict
+
+            class Kind(Task):
+                name = "kind"
+                error_kinds = ("other",)
+                default_prompts = Prompts("{word}", "Why?", "Again")
+                placeholders = ("word",)
+
+                def normalise(self, raw):
+                    return Query(raw["word"], dict(raw))
+
+                def judge(self, query, completion, finish_reason):
+                    if not completion:
+                        return Verdict(True, "passed")
+                    passed = completion == query.fields["word"]
+                    return Verdict(passed, "passed" if passed else "undeclared")
+
+                def reference_answer(self, query):
+                    return query.fields["word"]
+            """
+        ),
+        encoding="utf-8",
+    )
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"word": "a"}\n{"word": "b"}\nnonsense\n', encoding="utf-8")
+    config = parse_config(
+        resolved_config(
+            task={"name": f"{tmp_path / 'kind.py'}:Kind"}, data={"source": "jsonl", "path": str(data), "rows": None}
+        )
+    )
+    found = check_task(config, load_task(config.task), 3)
+    assert len(found["bad_rows"]) == 1
+    assert [[check["ok"] for check in row["checks"]] for row in found["rows"]] == [[True, False, False]] * 2
+    assert "undeclared" in found["rows"][0]["checks"][2]["detail"]
+
+
+def test_check_without_a_usable_row_says_what_is_wrong_with_the_rows(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"nums": []}\n', encoding="utf-8")
+    config = parse_config(resolved_config(data={"source": "jsonl", "path": str(data), "rows": None}))
+    with pytest.raises(UserError, match=r"no row is usable:\n.*rows.jsonl:1: target is missing"):
+        check_task(config, load_task(config.task), 3)
+
+
+def test_stats_of_generated_requests(tmp_path: Path) -> None:
+    config = resolved_config(task={"name": "function_calling"}, data={"rows": 400})
+    found = call("rrr_workers.data_stats", tmp_path / "log", config, "stats")
+    assert found["rows"] == 400 == sum(found["splits"].values())
+    assert found["task"]["tools"] == 8
+    assert found["task"]["calls_per_row"] == {"mean": pytest.approx(1.5, abs=0.1), "min": 1, "max": 2}
+    assert found["task"]["tools_per_row"]["max"] == 4
+    assert found["duplicates"]["across_split"] == 0
+
+
+def test_stats_count_duplicates(tmp_path: Path) -> None:
+    tools = [{"name": "f", "parameters": {"a": {"type": "int"}}}]
+    texts = [f"Call f for number {n} of the long list of numbers, please" for n in range(200)]
+    lines = [{"query": text, "tools": tools, "answers": [{"name": "f", "arguments": {"a": 1}}]} for text in texts]
+    lines += [lines[0], {**lines[1], "query": lines[1]["query"].upper()}, {**lines[2], "answers": "no"}]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    config = parse_config(
+        resolved_config(task={"name": "function_calling"}, data={"source": "jsonl", "path": str(data), "rows": None})
+    )
+    found = describe(config, load_task(config.task))
+    assert (found["rows"], found["bad_rows"]) == (203, 1)
+    duplicates = found["duplicates"]
+    assert (duplicates["exact"], duplicates["same_problem"], duplicates["across_split"]) == (1, 1, 0)
+    assert duplicates["near_across_split"]["test_rows"] == found["splits"]["test"]
+    assert duplicates["near_across_split"]["examples"][0]["similarity"] == pytest.approx(10 / 12, abs=1e-3)
+
+
+def test_stats_of_countdown_need_no_text() -> None:
+    config = parse_config(resolved_config())
+    found = describe(config, load_task(config.task))
+    assert found["duplicates"]["near_across_split"] is None
+
+
+def test_stats_of_real_rows() -> None:
+    rows("function-calling/bfcl-1000.jsonl")
+    path = str(FOLDER / "function-calling" / "bfcl-1000.jsonl")
+    config = parse_config(
+        resolved_config(
+            task={"name": "function_calling", "options": {"match": "accepted"}},
+            data={"source": "jsonl", "path": path, "rows": None},
+        )
+    )
+    found = describe(config, load_task(config.task))
+    assert (found["rows"], found["bad_rows"]) == (1000, 0)
+    assert found["task"]["calls_per_row"]["mean"] == pytest.approx(1.747)
+    assert found["task"]["tools_per_row"]["mean"] == pytest.approx(1.677)
+
+
+def test_near_duplicates_are_those_that_comparing_all_pairs_finds() -> None:
+    words = "the quick brown fox jumps over a lazy dog near some old river bank today".split()
+    left = [" ".join(words[: 8 + n % 7]) + f" {n}" for n in range(60)]
+    right = [text.upper().replace(" ", ", ") + "!" * (n % 3) for n, text in enumerate(left[::-1])]
+    found = {(i, j) for i, j, _ in near_duplicates(left, right)}
+
+    def similar(one: str, other: str) -> bool:
+        a, b = ({w.strip(",!").lower() for w in text.split()} for text in (one, other))
+        return len(a & b) / len(a | b) >= 0.8
+
+    expected = {(i, j) for i, one in enumerate(left) for j, other in enumerate(right) if similar(one, other)}
+    assert found <= expected
+    assert len(found) >= 0.99 * len(expected)
+    assert {(n, 59 - n) for n in range(60)} <= found
+
+
+def test_the_samples_are_what_their_script_makes() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "make_datasets.py"
+    subprocess.run([sys.executable, str(script), "--check"], check=True, timeout=60)

@@ -1,0 +1,170 @@
+"""The openai engine against a small HTTP server that misbehaves on demand."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import WorkerProcess, resolved_config
+
+from rrr_workers.config import Config, parse_config
+from rrr_workers.engines.base import SamplingParams
+from rrr_workers.engines.openai import OpenAIEngine
+from rrr_workers.protocol import UserError, WorkerError
+
+PARAMS = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=16, seed=7)
+MESSAGES = [{"role": "user", "content": "1, 2 -> 3"}]
+ANSWER = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "m",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "<answer>1+2</answer>"}}
+    ],
+    "usage": {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16},
+}
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Answers chat completions; ``script`` holds the (status, body) of the next replies, then ANSWER follows."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[tuple[int, Any]] = []
+        self.requests: list[tuple[dict[str, Any], str | None]] = []
+        self.models_status = 200
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "us"}]}
+        self._reply(self.server.models_status, models)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.requests.append((body, self.headers["authorization"]))
+        self._reply(*(self.server.script.pop(0) if self.server.script else (200, ANSWER)))
+
+    def _reply(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    server = Endpoint()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def make_config(*urls: str, **section: Any) -> Config:
+    openai = {"base_urls": list(urls), "api_key_env": "RRR_TEST_KEY", "max_retries": 3, **section}
+    return parse_config(resolved_config(workers={"engine": "openai", "openai": openai}))
+
+
+async def test_a_request_carries_everything(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RRR_TEST_KEY", "secret-key")
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    done = await engine.generate(MESSAGES, PARAMS)
+    assert (done.text, done.tokens, done.prompt_tokens, done.finish_reason) == ("<answer>1+2</answer>", 5, 11, "stop")
+    ((body, authorization),) = endpoint.requests
+    assert authorization == "Bearer secret-key"
+    assert body == {
+        "model": "m",
+        "messages": MESSAGES,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "max_tokens": 16,
+        "seed": 7,
+    }
+    assert "secret" not in json.dumps(engine.info())
+    await engine.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_passing_faults_are_retried_here(endpoint: Endpoint, status: int) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [(status, {"error": {"message": "busy"}})] * 2
+    assert (await engine.generate(MESSAGES, PARAMS)).tokens == 5
+    assert len(endpoint.requests) == 3
+    endpoint.script = [(status, {"error": {"message": "busy"}})] * 4
+    with pytest.raises(WorkerError, match=f"keeps failing: HTTP {status}") as caught:
+        await engine.generate(MESSAGES, PARAMS)
+    assert (caught.value.type, caught.value.retryable) == ("worker", True)
+    await engine.close()
+
+
+async def test_a_refused_request_is_the_user_s(endpoint: Endpoint) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [(400, {"error": {"message": "context length exceeded"}})]
+    with pytest.raises(UserError, match=r"HTTP 400: .*context length exceeded"):
+        await engine.generate(MESSAGES, PARAMS)
+    assert len(endpoint.requests) == 1
+    endpoint.script = [(200, {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": "content_filter"}]})]
+    with pytest.raises(WorkerError, match="content_filter"):
+        await engine.generate(MESSAGES, PARAMS)
+    await engine.close()
+
+
+async def test_a_wrong_endpoint_is_found_at_start(endpoint: Endpoint) -> None:
+    with pytest.raises(UserError, match="serves no model 'other'") as caught:
+        await OpenAIEngine.start(make_config(endpoint.url, model="other"), "m", 0)
+    assert caught.value.cure == "set workers.openai.model to one of: m"
+    endpoint.models_status = 401
+    with pytest.raises(UserError, match="refuses the key") as caught:
+        await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    assert "RRR_TEST_KEY" in (caught.value.cure or "")
+    endpoint.models_status = 404
+    await (await OpenAIEngine.start(make_config(endpoint.url), "anything", 0)).close()
+    with pytest.raises(UserError, match="nothing answers at http://127.0.0.1:9/v1"):
+        await OpenAIEngine.start(make_config("http://127.0.0.1:9/v1", max_retries=0), "m", 0)
+
+
+async def test_workers_share_the_endpoints_out(endpoint: Endpoint) -> None:
+    config = make_config("http://127.0.0.1:9/v1", endpoint.url, max_retries=0)
+    for index in (1, 3):
+        engine = await OpenAIEngine.start(config, "m", index)
+        assert endpoint.url in engine.info()["base_url"]
+        await engine.close()
+    with pytest.raises(UserError, match="nothing answers"):
+        await OpenAIEngine.start(config, "m", 2)
+
+
+def test_a_sampler_process_never_tells_the_key(endpoint: Endpoint, tmp_path: Path) -> None:
+    config = make_config(endpoint.url).model_dump()
+    with WorkerProcess("rrr_workers.sampler", tmp_path / "log", {"RRR_TEST_KEY": "secret-key"}) as worker:
+        worker.start(config, {"model": "m", "index": 0})
+        assert worker.read_until("ready")["info"]["engine"] == "openai"
+        query = {"id": "ab", "index": 0, "fields": {"nums": [1, 2], "target": 3}}
+        worker.call(1, "mine", {"query": query, "max_draws": 3, "failures_per_query": 1, "keep": "any"})
+        value = worker.read_until("result")["value"]
+        assert value["kinds"] == {"passed": 3}
+        assert (value["prompt_tokens"], value["completion_tokens"]) == (33, 15)
+        endpoint.script = [(500, {"error": {"message": "down"}})] * 9
+        worker.call(2, "episode", {"query": query, "mode": "greedy", "purpose": "eval"})
+        frames = [worker.read(), worker.read(), worker.read()]
+        assert [frame and frame["type"] for frame in frames] == ["error", "error", None]
+        assert worker.process.wait(5) == 1
+    assert "secret" not in (tmp_path / "log").read_text() + json.dumps(frames)
+    assert endpoint.requests[0][0]["seed"] != endpoint.requests[1][0]["seed"]
+    assert endpoint.requests[-1][0]["temperature"] == 0

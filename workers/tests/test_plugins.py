@@ -1,0 +1,223 @@
+"""Tasks of a user's own: classes in files and packages, configuration alone, verifiers in any language."""
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrr_workers.config import PromptOverrides, TaskSection, Verifier
+from rrr_workers.protocol import UserError
+from rrr_workers.tasks.base import BadRow, Query, Task, Verdict
+from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.registry import load_task
+
+WHOLE = """
+    from rrr_workers.tasks.base import Prompts, Query, Task, Verdict
+
+    class Echo(Task):
+        name = "echo"
+        error_kinds = ("other",)
+        default_prompts = Prompts("Say {word}", "Why not?", "Again")
+        placeholders = ("word",)
+
+        def normalise(self, raw):
+            return Query(raw["word"], {"word": raw["word"]})
+
+        def judge(self, query, completion, finish_reason):
+            passed = completion == query.fields["word"]
+            return Verdict(passed, "passed" if passed else "other")
+"""
+
+
+def section(name: str, **keys: Any) -> TaskSection:
+    return TaskSection(name=name, options=keys.pop("options", {}), prompts=PromptOverrides(), **keys)
+
+
+def plugin(folder: Path, source: str) -> str:
+    file = folder / "echo.py"
+    file.write_text(textwrap.dedent(source), encoding="utf-8")
+    return f"{file}:Echo"
+
+
+def test_a_class_in_a_file_and_one_in_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = plugin(tmp_path, WHOLE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for written in (name, "echo:Echo"):
+        task = load_task(section(written))
+        query = task.normalise({"word": "hi"})
+        assert task.judge(query, "hi", "stop").passed
+        assert task.judge(query, "ho", "stop") == Verdict(False, "other")
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "cure"),
+    [
+        (("def judge", "def jugde"), "class Echo of .*echo.py lacks the method judge", "signature"),
+        (("placeholders = ", "x = "), r"lacks placeholders \(tuple\)", "set it on the class"),
+        (("(Task)", ""), "class Echo of .*echo.py is no Task", r"class Echo\(Task\)"),
+        (("class Echo", "class Eco"), "has no class 'Echo'", "classes there: .*Eco"),
+        (("from rrr_workers", "1 / 0\n    from rrr_workers"), "ZeroDivisionError: .* at .*echo.py:2", "import"),
+        (("def judge", "def judge("), "SyntaxError", "import"),
+        (("import Prompts", "import Promts"), "ImportError: .*Promts", "import"),
+    ],
+)
+def test_a_class_that_will_not_do_is_refused_by_name(
+    tmp_path: Path, change: tuple[str, str], message: str, cure: str
+) -> None:
+    name = plugin(tmp_path, WHOLE.replace(*change))
+    with pytest.raises(UserError, match=message) as caught:
+        load_task(section(name))
+    assert re.search(cure, caught.value.cure or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("conutdown", "unknown task 'conutdown'"),
+        ("./nowhere.py:Task", "no file ./nowhere.py"),
+        ("no_such_package.tasks:Mine", "No module named 'no_such_package'"),
+        ("custom", "task.options.fields"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_task(section(name))
+
+
+# --- Verifiers that are commands ---------------------------------------------------------------------------------------
+
+ANSWER = """
+    import json, sys
+    for line in sys.stdin:
+        asked = json.loads(line)
+        passed = asked["completion"] == asked["query"]["word"]
+        print(json.dumps({"id": asked["id"], "passed": passed, "kind": "other", "detail": asked["finish_reason"]}), flush=True)
+"""
+QUERY = Query("q1", {"word": "hi"})
+
+
+def command(folder: Path, source: str, timeout_s: float = 10.0) -> CommandVerifier:
+    file = folder / "verify.py"
+    file.write_text(textwrap.dedent(source), encoding="utf-8")
+    return CommandVerifier([sys.executable, str(file)], timeout_s)
+
+
+def test_a_command_judges(tmp_path: Path) -> None:
+    verifier = command(tmp_path, ANSWER)
+    assert verifier.judge(QUERY, "hi", "stop") == Verdict(True, "passed", "stop")
+    assert verifier.judge(QUERY, "ho\n\ud800", "length") == Verdict(False, "other", "length")
+    verifier.close()
+
+
+def test_a_verifier_in_another_language(tmp_path: Path) -> None:
+    script = tmp_path / "verify.sh"
+    script.write_text(
+        "while read -r line; do\n"
+        '  id=${line#*\\"id\\": }; id=${id%%,*}\n'
+        '  case $line in *\'"completion": "hi"\'*) passed=true;; *) passed=false;; esac\n'
+        '  echo "{\\"id\\": $id, \\"passed\\": $passed}"\n'
+        "done\n",
+        encoding="utf-8",
+    )
+    verifier = CommandVerifier(["sh", str(script)], 10.0)
+    assert verifier.judge(QUERY, "hi", "stop").passed
+    assert verifier.judge(QUERY, "ho", "stop") == Verdict(False, "failed")
+    verifier.close()
+
+
+def test_one_crash_is_forgiven(tmp_path: Path) -> None:
+    verifier = command(
+        tmp_path,
+        f"""
+    import os, sys
+    if not os.path.exists({str(tmp_path / "seen")!r}):
+        open({str(tmp_path / "seen")!r}, "w").close()
+        sys.stdin.readline()
+        sys.exit(3)
+    """
+        + ANSWER,
+    )
+    assert verifier.judge(QUERY, "hi", "stop").passed
+    verifier.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import sys; sys.stderr.write('no model file\\n'); sys.exit(3)", "ended with status 3(.|\n)*no model file"),
+        ("for line in open(0): print('yes', flush=True)", "printed no JSON but yes"),
+        ('for line in open(0): print(\'{"id": 7, "passed": true}\', flush=True)', 'needs "id": 2'),
+        ("""for line in open(0): print('{"id": 1, "passed": 1}', flush=True)""", '"passed": true or false'),
+        ("print('[' * 100000, flush=True); open(0).read()", r"printed no JSON but \[\["),
+        ("import time; time.sleep(60)", "no answer within 0.5 s"),
+    ],
+)
+def test_a_broken_verifier_is_an_error_and_never_a_verdict(tmp_path: Path, source: str, message: str) -> None:
+    verifier = command(tmp_path, source, timeout_s=0.5 if "sleep" in source else 10.0)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=message) as caught:
+        verifier.judge(QUERY, "x" * 200_000, "stop")
+    assert "verify.py" in str(caught.value)
+    assert "query q1" in str(caught.value)
+    assert caught.value.cure
+    assert time.monotonic() - started < 5
+
+
+def test_a_command_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="can't be started: No such file"):
+        CommandVerifier([str(tmp_path / "nothing")], 1.0).judge(QUERY, "hi", "stop")
+
+
+def test_an_answer_nobody_asked_for_is_no_verdict_on_the_next_completion(tmp_path: Path) -> None:
+    verifier = command(
+        tmp_path, ANSWER.replace("flush=True)", 'flush=True); print(\'{"id": 2, "passed": true}\', flush=True)')
+    )
+    verifier.judge(QUERY, "ho", "stop")
+    time.sleep(0.3)
+    assert not verifier.judge(QUERY, "ho", "stop").passed
+    verifier.close()
+
+
+def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
+    file = tmp_path / "verify.py"
+    file.write_text(textwrap.dedent(ANSWER), encoding="utf-8")
+    task: Task = load_task(
+        section(
+            "custom",
+            options={"fields": ["word", "hint"], "split_by": ["word"]},
+            verifier=Verifier(command=[sys.executable, str(file)], timeout_s=10),
+        )
+    )
+    one, two = (task.normalise({"word": "hi", "hint": hint, "more": object()}) for hint in ("a", "b"))
+    assert one.id != two.id
+    assert one.split_key == two.split_key
+    assert task.placeholders == ("word", "hint")
+    assert task.blocking
+    assert task.judge(one, "hi", "stop").passed
+    with pytest.raises(BadRow, match="hint is missing"):
+        task.normalise({"word": "hi"})
+
+
+def test_the_verifier_process_ends_with_its_worker(tmp_path: Path) -> None:
+    command(tmp_path, ANSWER)
+    script = (
+        "import json, sys\n"
+        "from rrr_workers.tasks.base import Query\n"
+        "from rrr_workers.tasks.command_verifier import CommandVerifier\n"
+        f"verifier = CommandVerifier([sys.executable, {str(tmp_path / 'verify.py')!r}], 10.0)\n"
+        "verifier.judge(Query('q', {'word': 'hi'}), 'hi', 'stop')\n"
+        "print(verifier._process._child.pid, flush=True)\n"
+        "import os; os.kill(os.getpid(), 9)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    pid = json.loads(ran.stdout)
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()

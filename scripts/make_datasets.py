@@ -22,9 +22,10 @@ set. Apache-2.0, like the rest of rrr.
 
 | file | rows | columns |
 |---|---|---|
-| countdown-{ROWS}.jsonl | {ROWS} | `nums`, `target`: as in Jiayi-Pan/Countdown-Tasks-3to4 |
-| function-calling-{ROWS}.jsonl | {ROWS} | `query`, `tools`, `answers` (JSON text): as in Salesforce/xlam-function-calling-60k |
+| countdown-{ROWS}.jsonl | {ROWS} | `nums`, `target` |
+| function-calling-{ROWS}.jsonl | {ROWS} | `query`, `tools`, `answers` (JSON text) |
 
+The columns are those of Jiayi-Pan/Countdown-Tasks-3to4 and Salesforce/xlam-function-calling-60k.
 They are for trying things out: a run needs more rows. The sets of the paper come from the hub (`data.source: hub`);
 xlam-function-calling-60k is gated: accept its terms on its page there and set `HF_TOKEN`.
 """

@@ -1,10 +1,9 @@
 /** `rrr build-failures`: the data set of failures. */
-import { relative } from 'node:path';
 import { buildFailures } from '../jobs/build-failures.ts';
 import { percent } from '../report/format.ts';
 import { runPaths } from '../run/paths.ts';
 import type { Context, Outcome, RunOptions } from './command.ts';
-import { nextLine } from './command-line.ts';
+import { nextLine, showPath } from './command-line.ts';
 import { runStage } from './run-stage.ts';
 
 export function runBuildFailures(context: Context, options: RunOptions): Promise<Outcome> {
@@ -12,7 +11,7 @@ export function runBuildFailures(context: Context, options: RunOptions): Promise
     const summary = await buildFailures(job);
     const { queries, kept, failures, draws, kinds } = summary;
     const failed = draws - (kinds.passed ?? 0);
-    const path = relative(context.cwd, runPaths(job.run).failures);
+    const path = showPath(runPaths(job.run).failures, context.cwd);
     const share = (count: number, of: number) =>
       `${count} of ${of} (${percent(of === 0 ? 0 : count / of)} %)`;
     const width = Math.max(...Object.keys(kinds).map((kind) => kind.length));

@@ -19,10 +19,16 @@ export function nextLine({ cwd, program, args }: Invocation, command: string): s
   return join([programName(program, cwd), command, ...kept]);
 }
 
+/** A path as short as it is clear. */
+export function showPath(path: string, cwd: string): string {
+  const short = relative(cwd, path);
+  return short.startsWith('..') ? path : short;
+}
+
 function programName(program: string, cwd: string): string {
   if (program.endsWith('/rrr')) return 'rrr';
-  const path = relative(cwd, program);
-  return path.startsWith('.') ? path : `./${path}`;
+  const path = showPath(program, cwd);
+  return path.startsWith('/') ? path : `./${path}`;
 }
 
 function join(words: readonly string[]): string {

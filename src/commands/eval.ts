@@ -1,5 +1,4 @@
 /** `rrr eval`: both models on held-out queries, then the report. */
-import { relative } from 'node:path';
 import { evaluate } from '../jobs/evaluate.ts';
 import { writeReport } from '../jobs/report.ts';
 import type { ModeReport, Report } from '../report/report.ts';
@@ -7,6 +6,7 @@ import type { PairedComparison } from '../report/statistics.ts';
 import { renderTerminal } from '../report/terminal.ts';
 import { runPaths } from '../run/paths.ts';
 import type { Context, Outcome, RunOptions } from './command.ts';
+import { showPath } from './command-line.ts';
 import { runStage } from './run-stage.ts';
 
 export function runEval(context: Context, options: RunOptions): Promise<Outcome> {
@@ -18,7 +18,7 @@ export function runEval(context: Context, options: RunOptions): Promise<Outcome>
 
 /** The report's numbers for a script, and in a few lines for people. */
 export function showReport(report: Report, run: string, cwd: string): Outcome {
-  const page = relative(cwd, runPaths(run).report('html'));
+  const page = showPath(runPaths(run).report('html'), cwd);
   const main = report.modes.find(({ mode }) => mode === 'sampled') ?? (report.modes[0] as ModeReport);
   const counts = (compared: PairedComparison) => ({
     before: { k: compared.before.k, n: compared.before.n },

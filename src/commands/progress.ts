@@ -5,6 +5,8 @@ import { duration } from '../report/format.ts';
 
 const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 5000;
+/** While nothing is done yet, such as while a model loads, a plain line only says that we are alive. */
+const ALIVE_LINE_MS = 30_000;
 
 interface Phase extends ProgressUpdate {
   name: string;
@@ -28,8 +30,8 @@ export class ProgressRenderer implements Progress {
     this.finish();
     this.#phase = { name, total, done, before: done, startedAt: Date.now() };
     this.#drawnAt = Date.now();
-    if (!this.#stream.isTTY) this.#stream.write(`${name}: ${describeCount(this.#phase)}\n`);
-    this.#timer = setInterval(() => this.#draw(), this.#interval).unref();
+    if (!this.#stream.isTTY) this.#stream.write(`${describeCount(this.#phase)}\n`);
+    this.#timer = setInterval(() => this.#draw(), this.#stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS).unref();
   }
 
   update(update: ProgressUpdate): void {
@@ -48,14 +50,13 @@ export class ProgressRenderer implements Progress {
     clearInterval(this.#timer);
     this.#clear();
     const elapsed = duration((Date.now() - this.#phase.startedAt) / 1000);
-    this.#stream.write(
-      `${join(`${this.#phase.name}: ${describeCount(this.#phase)} in ${elapsed}`, this.#phase)}\n`,
-    );
+    this.#stream.write(`${join(`${describeCount(this.#phase)} in ${elapsed}`, this.#phase)}\n`);
     this.#phase = undefined;
   }
 
   get #interval(): number {
-    return this.#stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS;
+    if (this.#stream.isTTY) return REDRAW_MS;
+    return this.#phase?.done === this.#phase?.before ? ALIVE_LINE_MS : PLAIN_LINE_MS;
   }
 
   #draw(): void {
@@ -81,7 +82,7 @@ export class ProgressRenderer implements Progress {
 function describePhase(phase: Phase, now: number): string {
   const seconds = (now - phase.startedAt) / 1000;
   const rate = (phase.done - phase.before) / seconds;
-  const parts = [`${phase.name}: ${describeCount(phase)}`];
+  const parts = [describeCount(phase)];
   if (phase.total) parts.push(`${Math.floor((100 * phase.done) / phase.total)} %`);
   if (rate > 0) parts.push(rate >= 1 ? `${rate.toFixed(1)}/s` : `${(60 * rate).toFixed(1)}/min`);
   if (rate > 0 && phase.total !== null) parts.push(`ETA ${duration((phase.total - phase.done) / rate)}`);
@@ -89,8 +90,9 @@ function describePhase(phase: Phase, now: number): string {
   return join(parts.join('  '), phase);
 }
 
-function describeCount({ done, total }: ProgressUpdate): string {
-  return total === null ? `${done}` : `${done}/${total}`;
+function describeCount({ name, done, total }: Phase): string {
+  if (total !== null) return `${name}: ${done}/${total}`;
+  return done === 0 ? name : `${name}: ${done}`;
 }
 
 function join(line: string, { counters = {} }: ProgressUpdate): string {

@@ -1,5 +1,4 @@
 /** `rrr train`: reflections reinforced. */
-import { relative } from 'node:path';
 import { train } from '../jobs/train.ts';
 import { trainEvent } from '../protocol/methods.ts';
 import { aggregateTraining } from '../report/aggregate.ts';
@@ -7,7 +6,7 @@ import { compact, percent } from '../report/format.ts';
 import { readLines } from '../run/journal.ts';
 import { runPaths } from '../run/paths.ts';
 import type { Context, Outcome, RunOptions } from './command.ts';
-import { nextLine } from './command-line.ts';
+import { nextLine, showPath } from './command-line.ts';
 import { runStage } from './run-stage.ts';
 
 export function runTrain(context: Context, options: RunOptions): Promise<Outcome> {
@@ -18,7 +17,7 @@ export function runTrain(context: Context, options: RunOptions): Promise<Outcome
     for await (const line of readLines(paths.trainEvents)) events.push(trainEvent.parse(line));
     const { steps: curve, second_try, max_logprob_difference } = aggregateTraining(events);
     const kl = curve.at(-1)?.kl ?? 0;
-    const model = relative(context.cwd, paths.trainedModel);
+    const model = showPath(paths.trainedModel, context.cwd);
     const rates = second_try ? `${percent(second_try.before)} % → ${percent(second_try.after)} %` : 'none';
     const text = [
       `steps                                ${steps}${restarts > 0 ? `, ${restarts} restarts` : ''}`,

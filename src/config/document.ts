@@ -38,6 +38,7 @@ interface Layer {
   /** The key this layer's document sits at; empty for the file. */
   at: string[];
   yaml: YamlDocument;
+  value: unknown;
   /** Folder that relative paths in this layer are relative to. */
   folder: string;
   place(offset: number, end: number): Place;
@@ -66,7 +67,7 @@ export interface ConfigText {
 export function parseConfigDocument({ file, text, sets, cwd }: ConfigText): ConfigDocument {
   const problems: Problem[] = [];
   const layers = [parseLayer({ at: [], text, source: file, indent: 0, folder: dirname(file) }, problems)];
-  let value: unknown = layers[0]?.yaml.toJS() ?? {};
+  let value: unknown = layers[0]?.value ?? {};
 
   for (const argument of sets) {
     const equals = argument.indexOf('=');
@@ -85,7 +86,7 @@ export function parseConfigDocument({ file, text, sets, cwd }: ConfigText): Conf
       problems,
     );
     layers.push(layer);
-    value = setIn(value, at, layer.yaml.errors.length > 0 ? undefined : layer.yaml.toJS());
+    value = setIn(value, at, layer.value);
   }
 
   const holds = (layer: Layer, path: Path) => layer.at.every((part, index) => path[index] === part);
@@ -144,7 +145,19 @@ function parseLayer({ at, text, source, indent, folder }: LayerText, problems: P
     const column = '--set '.length + path.slice(0, -1).join('.').length + (path.length > 1 ? 2 : 1);
     return { source, line: 1, column, text: source, width: String(path.at(-1)).length };
   };
-  return { at, yaml, folder, place, keyPlace };
+  return { at, yaml, value: toValue(yaml, at, problems), folder, place, keyPlace };
+}
+
+/** Plain values; an alias without its anchor is found only here, by name and without a place. */
+function toValue(yaml: YamlDocument, at: readonly string[], problems: Problem[]): unknown {
+  if (yaml.errors.length > 0) return undefined;
+  try {
+    return yaml.toJS();
+  } catch (error) {
+    const cure = 'define the anchor before its alias; a text that starts with * goes in quotes';
+    problems.push({ key: at.join('.'), message: `not YAML: ${(error as Error).message}`, cure });
+    return undefined;
+  }
 }
 
 /** `value` with `leaf` at `path`; what is no mapping on the way is left alone for the schema to complain about. */

@@ -140,7 +140,7 @@ async function mineAll(
     progress.finish();
   }
   if (poisoned[0]) {
-    throw new RunError(`${poisoned.length} queries end every worker that samples them; the others are done`, {
+    throw new RunError(`workers die of ${poisoned.length} of the queries; all others are done`, {
       details: [poisoned[0].message, ...(poisoned[0].details ?? [])],
       cure: '--resume tries them again',
     });

@@ -18,11 +18,6 @@ export class LineDecoder {
 
   constructor(readonly maxBytes = MAX_LINE_BYTES) {}
 
-  /** Bytes of a line that hasn't ended yet. */
-  get pendingBytes(): number {
-    return this.#held;
-  }
-
   /** The lines that `chunk` completes. Throws BadLine for a line that is too long or no UTF-8. */
   *push(chunk: Buffer): Generator<string> {
     let start = 0;

@@ -46,7 +46,12 @@ export const parentFrame = z.discriminatedUnion('type', [
     config: z.record(z.string(), z.json()),
     options: z.record(z.string(), z.json()),
   }),
-  z.object({ type: z.literal('call'), id: count, method: z.string(), params: z.record(z.string(), z.json()) }),
+  z.object({
+    type: z.literal('call'),
+    id: count,
+    method: z.string(),
+    params: z.record(z.string(), z.json()),
+  }),
   z.object({ type: z.literal('cancel'), id: count }),
   z.object({ type: z.literal('stop') }),
 ]);

@@ -145,6 +145,7 @@ function drawLines(id: string, name: string, steps: readonly TrainStep[], lines:
         name: 'step',
         nameLocation: 'middle',
         nameGap: 26,
+        minInterval: 1,
         max: steps.at(-1)?.step ?? 1,
         ...AXIS,
       },

@@ -2,7 +2,7 @@
  * Beginning and ending a stage. A stage belongs to the config that started it: going on under another config, starting
  * over unasked, and writing over finished work are errors before anything is touched.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
@@ -106,7 +106,7 @@ export function requireStage(run: string, stage: StageName, config: Config, comm
 /** What an earlier attempt left. Throws UserError when it can't be gone on with. */
 function checkStage({ run, stage, config, resume }: StageRequest): StageRecord | undefined {
   const record = readManifest(runPaths(run))?.stages[stage];
-  if (!record) return undefined;
+  if (!record || (record.status !== 'finished' && !holdsWork(run, stage))) return undefined;
   refuseOtherConfig(run, stage, config, record);
   if (resume) return record;
   if (record.status === 'finished') {
@@ -117,6 +117,15 @@ function checkStage({ run, stage, config, resume }: StageRequest): StageRecord |
   throw new UserError(`${run} holds an unfinished ${stage} stage`, {
     cure: '--resume goes on with it; --run DIR starts another run',
   });
+}
+
+/** A stage that failed on its inputs left nothing to protect: with these put right it may be begun as if never before. */
+function holdsWork(run: string, stage: StageName): boolean {
+  return readdirSync(join(run, stage), { withFileTypes: true }).some(
+    (entry) =>
+      entry.name !== 'config.json' &&
+      (entry.isDirectory() || statSync(join(run, stage, entry.name)).size > 0),
+  );
 }
 
 function refuseOtherConfig(run: string, stage: StageName, config: Config, record: StageRecord): void {

@@ -109,6 +109,7 @@ describe('what a person reads', () => {
     ['a --set that is not YAML', GOOD, 'eval.modes=[greedy'],
     ['a --set below a value', GOOD, 'seed.x=1'],
     ['not YAML', 'model:\n  name: [1, 2\ndata: {}\n'],
+    ['an alias of nothing', `${GOOD}seed: *one\n`],
     ['a key twice', `${GOOD}seed: 1\nseed: 2\n`],
     ['an empty file', ''],
     ['a list instead of a mapping', '- a\n- b\n'],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { pino } from 'pino';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
@@ -59,13 +60,10 @@ export class FakeLauncher implements Launcher {
   }
 }
 
-export function makeWorker(launcher: Launcher, { config = makeConfig(), index = 0, name = `fake-${index}` } = {}) {
+export function makeWorker(launcher: Launcher, { config = makeConfig(), index = 0 } = {}): Worker {
   const readyTimeoutS = config.workers.ready_timeout_s;
-  return new Worker(
-    { name, module: 'fake', config, options: { model: '/nowhere', index }, readyTimeoutS },
-    launcher,
-    quiet,
-  );
+  const options = { model: '/nowhere', index };
+  return new Worker({ name: `fake-${index}`, module: '', config, options, readyTimeoutS }, launcher, quiet);
 }
 
 export function makePool(
@@ -108,8 +106,32 @@ export async function expectGone(processes: readonly { pid: number | undefined }
   const until = Date.now() + withinMs;
   for (const { pid } of processes) {
     while (livingMembers(pid as number).length > 0) {
-      if (Date.now() > until) throw new Error(`process group ${pid} still has ${livingMembers(pid as number)}`);
+      if (Date.now() > until)
+        throw new Error(`process group ${pid} still has ${livingMembers(pid as number)}`);
       await sleep(20);
     }
   }
+}
+
+/** Starts a program of the built code that owns processes (fixtures/owner.mjs), to be killed. */
+export function startOwner(
+  what: 'worker' | 'build',
+  config: Config,
+  run: string,
+  env: NodeJS.ProcessEnv = {},
+) {
+  const owner = execa(process.execPath, [join(FIXTURES, 'owner.mjs'), what, JSON.stringify(config), run], {
+    buffer: false,
+    reject: false,
+    env,
+  });
+  const groups = owner.iterable();
+  return {
+    /** The id of the next process group that it started. */
+    nextGroup: async () => Number((await groups.next()).value),
+    kill: async (signal: NodeJS.Signals) => {
+      owner.kill(signal);
+      await owner;
+    },
+  };
 }

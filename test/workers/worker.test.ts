@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { CallError, toRrrError, WorkerLostError } from '../../src/workers/errors.ts';
-import { expectGone, FakeLauncher, livingMembers, makeConfig, makeWorker } from './harness.ts';
+import {
+  expectGone,
+  FakeLauncher,
+  livingMembers,
+  makeConfig,
+  makeWorker,
+  startOwner,
+  temporaryFolder,
+} from './harness.ts';
 
-const OWNER = fileURLToPath(new URL('../fixtures/owner.mjs', import.meta.url));
 const TIMEOUT = { timeoutS: 20 };
 
 async function readyWorker(launcher: FakeLauncher) {
@@ -57,8 +62,7 @@ test('an exit rejects what is owed, with the end of the log', async () => {
   const call = worker.call('exit', {}, TIMEOUT);
   const lost = await call.catch((error) => error);
   expect(lost).toBeInstanceOf(WorkerLostError);
-  expect(lost.message).toBe('fake-0: exit code 3');
-  expect(lost.details.at(-1)).toBe('last words');
+  expect(lost).toMatchObject({ message: 'fake-0: exit code 3', details: ['last words'] });
   await expect(bystander).rejects.toBe(lost);
   await expect(worker.call('echo', {}, TIMEOUT)).rejects.toBe(lost);
 });
@@ -89,7 +93,10 @@ test('a call that takes too long kills its worker, even a stopped one, and is na
   process.kill(pid, 'SIGSTOP');
   const bystander = worker.call('echo', {}, TIMEOUT);
   const call = worker.call('echo', {}, { timeoutS: 0.3 });
-  await expect(call).rejects.toMatchObject({ message: 'fake-0: no answer to echo within 0.3 s', suspect: true });
+  await expect(call).rejects.toMatchObject({
+    message: 'fake-0: no answer to echo within 0.3 s',
+    suspect: true,
+  });
   await expect(bystander).rejects.toMatchObject({ suspect: false });
   await expectGone(launcher.launched);
 });
@@ -108,7 +115,9 @@ test('what an event handler throws is the outcome of the call', async () => {
   const onEvent = () => {
     throw new Error('disk full');
   };
-  await expect(worker.call('events', { count: 2, seconds: 0 }, { ...TIMEOUT, onEvent })).rejects.toThrow('disk full');
+  await expect(worker.call('events', { count: 2, seconds: 0 }, { ...TIMEOUT, onEvent })).rejects.toThrow(
+    'disk full',
+  );
   await worker.stop(5);
 });
 
@@ -149,8 +158,8 @@ test('a worker that cannot start says why', async () => {
 
 test('a wait for a worker to load ends, and names what it waited for', async () => {
   const launcher = new FakeLauncher({ FAKE_START: 'silent' });
-  const worker = makeWorker(launcher, { config: makeConfig({ workers: { ready_timeout_s: 1.5 } }) });
-  await expect(worker.ready).rejects.toThrow('no ready frame within 1.5 s (workers.ready_timeout_s)');
+  const worker = makeWorker(launcher, { config: makeConfig({ workers: { ready_timeout_s: 5 } }) });
+  await expect(worker.ready).rejects.toThrow('no ready frame within 5 s (workers.ready_timeout_s)');
   await expectGone(launcher.launched);
 });
 
@@ -174,14 +183,13 @@ test('the devices of a worker and the log of each attempt are its own', async ()
   expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toContain('CUDA_VISIBLE_DEVICES=2,3\0');
 });
 
-test('when this program is killed, its workers and their children go', async () => {
-  const owner = execa(process.execPath, [OWNER], { buffer: false, reject: false });
-  let pid = '';
-  for await (const chunk of owner.stdout) {
-    pid += chunk;
-    if (pid.endsWith('\n')) break;
-  }
-  expect(livingMembers(Number(pid))).toHaveLength(3);
-  owner.kill('SIGKILL');
-  await expectGone([{ pid: Number(pid) }], 12_000);
-});
+test.each(['SIGKILL', 'SIGTERM'] as const)(
+  'when the program that owns a worker dies of %s, all its processes go',
+  async (signal) => {
+    const owner = startOwner('worker', makeConfig(), temporaryFolder());
+    const group = await owner.nextGroup();
+    await expect.poll(() => livingMembers(group), { timeout: 20_000 }).toHaveLength(3);
+    owner.kill(signal);
+    await expectGone([{ pid: group }], 12_000);
+  },
+);

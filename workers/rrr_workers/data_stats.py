@@ -42,9 +42,9 @@ class DataDescriber:
 def describe(config: Config, task: Task) -> dict[str, Any]:
     """``{rows, bad_rows, bad_examples, splits, task, duplicates}``.
 
-    ``duplicates``: ``exact``, rows with the content of an earlier one; ``same_problem``, rows that share an earlier one's
-    split key (they stay on its side); ``across_split`` counts keys on both sides, which must be 0; ``near_across_split``
-    counts test rows with a near duplicate in the training rows, with examples; null for tasks without a text.
+    ``duplicates``: ``exact``, rows with the content of an earlier one; ``same_problem``, rows that share an earlier
+    one's split key (they stay on its side); ``across_split``, keys on both sides, which must be 0;
+    ``near_across_split``, test rows with a near duplicate among the training rows, null for tasks without a text.
     """
     queries: list[Query] = []
     bad_rows: list[str] = []

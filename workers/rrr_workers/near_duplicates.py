@@ -2,7 +2,8 @@
 
 Two texts are near duplicates when the Jaccard similarity of their sets of words (case, width and punctuation aside;
 numbers are words) is at least ``THRESHOLD``. Banding finds candidates (a pair at the threshold is missed with a
-probability of 0.02 %), the similarity itself decides. A.Z. Broder, On the resemblance and containment of documents, 1997.
+probability of 0.02 %), the similarity itself decides. After A.Z. Broder, On the resemblance and containment of
+documents, 1997.
 """
 
 import re

@@ -41,9 +41,10 @@ class TaskChecker:
 
 
 def check_task(config: Config, task: Task, count: int) -> dict[str, Any]:
-    """``{rows: [{place, id, prompt, checks: [{answer, expected, kind, detail, ok}]}], bad_rows, problems, referenced}``.
+    """``{rows: [{place, id, prompt, checks}], bad_rows, problems, referenced}``.
 
-    ``expected`` is "passed", "failed" (any kind) or a kind. ``problems`` counts the checks that aren't ok.
+    ``checks`` are ``{answer, expected, kind, detail, ok}``; ``expected`` is "passed", "failed" (any kind) or a kind.
+    ``problems`` counts the checks that aren't ok, ``referenced`` the rows that have a reference answer.
     """
     queries: list[tuple[str, Query]] = []
     bad_rows: list[str] = []
@@ -58,7 +59,7 @@ def check_task(config: Config, task: Task, count: int) -> dict[str, Any]:
             break
     if not queries:
         raise UserError("no row is usable:\n  " + "\n  ".join(bad_rows or ["there are no rows"]), cure="fix the data")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index, (place, query) in enumerate(queries):
         neighbour = queries[(index + 1) % len(queries)][1]
         checks = [_check(task, query, answer, expected) for answer, expected in _answers(task, query, neighbour)]

@@ -4,6 +4,8 @@ Written from the rules, sharing no code with rrr_workers: JSON is read character
 numbers are compared as digits and exponent, calls are matched by trying every permutation.
 """
 
+# ruff: noqa: RUF001 - look-alike characters are part of the test
+
 import itertools
 import random
 from typing import Any
@@ -328,9 +330,10 @@ SCALARS = [
 ]
 HOSTILE = [
     "99**99**99", "[" * 10_000, "{" * 10_000, "[" * 70, "9" * 5_000, "1e400", "1e-400", "1e" + "9" * 60, "NaN",
-    "Infinity", "-Infinity", "\ud800", "\\ud800", "\\u00e9", "\\ud83d\\ude00", "٣", "５", "×", "−1", "\x00", "\u2028", "\ufeff",
-    "```", "```json\n", "<tool_call>", "</tool_call>", "</think>", "__import__('os').system('true')", '{"a": 1, "a": 1}',
-    '"', "\\", ",", ":", "]", "}", "[]", "null", "true", "01", "1.", "-", "'", "//", "\u00a0", '{"a":' * 100, "<tool_call>" * 3_000,
+    "Infinity", "-Infinity", "\ud800", "\\ud800", "\\u00e9", "\\ud83d\\ude00", "٣", "５", "×", "−1", "\x00",
+    "\u2028", "\ufeff", "```", "```json\n", "<tool_call>", "</tool_call>", "</think>",
+    "__import__('os').system('true')", '{"a": 1, "a": 1}', '"', "\\", ",", ":", "]", "}", "[]", "null", "true",
+    "01", "1.", "-", "'", "//", "\u00a0", '{"a":' * 100, "<tool_call>" * 3_000,
 ]  # fmt: skip
 
 

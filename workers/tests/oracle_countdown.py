@@ -1,8 +1,10 @@
 """An independent judge of Countdown answers, and generated completions to try the real one with.
 
-Written from the rules, sharing no code with rrr_workers: recursive descent over ``Fraction``, a hand-made search for the
-answer's tags.
+Written from the rules, sharing no code with rrr_workers: recursive descent over ``Fraction``, a hand-made search for
+the answer's tags.
 """
+
+# ruff: noqa: RUF001 - look-alike characters are part of the test
 
 import random
 from collections import Counter
@@ -105,9 +107,10 @@ def expected_kinds(case: "Case") -> set[str]:
 
 
 HOSTILE = [
-    "99**99**99", "**", "//", "(" * 10_000, ")" * 300, "(" * 300, "9" * 5_000, "9" * 400, "NaN", "1e3", "1.5", "٣", "５", "×", "÷", "−",
-    "\ud800", "\x00", "\u2028", "\u00a0", "_", "=", "= 1 =", "-", "+", "__import__('os')", "<answer>", "</answer>", "0", "00", "007",
-    "#", "lambda: 0", "1_0", "<answer></answer>", "if", "\\frac{1}{2}", ",", ";",
+    "99**99**99", "**", "//", "(" * 10_000, ")" * 300, "(" * 300, "9" * 5_000, "9" * 400, "NaN", "1e3", "1.5",
+    "٣", "５", "×", "÷", "−", "\ud800", "\x00", "\u2028", "\u00a0", "_", "=", "= 1 =", "-", "+",
+    "__import__('os')", "<answer>", "</answer>", "0", "00", "007", "#", "lambda: 0", "1_0", "<answer></answer>",
+    "if", "\\frac{1}{2}", ",", ";",
 ]  # fmt: skip
 
 

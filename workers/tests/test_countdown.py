@@ -1,4 +1,4 @@
-"""The Countdown verifier against a table, against an independent oracle, and against hostile text; its rows and prompts."""
+"""The Countdown verifier against a table, an independent oracle and hostile text; its rows, prompts and generator."""
 
 import ast
 import json

@@ -194,6 +194,7 @@ def test_tools_go_through_the_chat_template_where_it_knows_them_and_into_the_que
         SimpleNamespace(chat_template="{% if tools %}<tool_call>{% endif %}", all_special_tokens=["<eos>"])
     )
     assert task.format_name == "hermes"
+    assert task.skip_special_tokens
     assert task.prompts.question.format_map(task.prompt_fields(query)) == "Do it."
     tools = task.tools(query)
     assert tools is not None
@@ -202,6 +203,24 @@ def test_tools_go_through_the_chat_template_where_it_knows_them_and_into_the_que
         "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
         "required": ["a"],
     }
+
+
+def test_a_format_that_is_not_the_templates_is_asked_for_in_the_question() -> None:
+    tokenizer = SimpleNamespace(chat_template="{{ tools }}<tool_call>", all_special_tokens=["<tool_call>"])
+    task = FunctionCalling({"format": "json"})
+    task.use_tokenizer(tokenizer)
+    query = task.normalise(row(call("f", a=1)))
+    assert task.tools(query) is None
+    assert "JSON list" in task.prompt_fields(query)["preamble"]
+    hermes = FunctionCalling()
+    hermes.use_tokenizer(tokenizer)
+    assert not hermes.skip_special_tokens
+
+
+def test_a_parser_of_vllms_needs_the_tokenizer() -> None:
+    pytest.importorskip("vllm")
+    with pytest.raises(UserError, match="mistral needs the model's tokenizer"):
+        judge([call("f", a=1)], "", format="mistral")
 
 
 def test_an_unknown_format_names_the_known_ones() -> None:

@@ -136,7 +136,7 @@ async def test_a_wrong_endpoint_is_found_at_start(endpoint: Endpoint) -> None:
     assert "RRR_TEST_KEY" in (caught.value.cure or "")
     endpoint.models_status = 404
     await (await OpenAIEngine.start(make_config(endpoint.url), "anything", 0)).close()
-    with pytest.raises(UserError, match="nothing answers at http://127.0.0.1:9/v1"):
+    with pytest.raises(UserError, match=r"nothing answers at http://127\.0\.0\.1:9/v1"):
         await OpenAIEngine.start(make_config("http://127.0.0.1:9/v1", max_retries=0), "m", 0)
 
 

@@ -90,14 +90,15 @@ def test_a_name_that_leads_nowhere_is_refused(name: str, message: str) -> None:
         load_task(section(name))
 
 
-# --- Verifiers that are commands ---------------------------------------------------------------------------------------
+# --- Verifiers that are commands ---
 
 ANSWER = """
     import json, sys
     for line in sys.stdin:
         asked = json.loads(line)
         passed = asked["completion"] == asked["query"]["word"]
-        print(json.dumps({"id": asked["id"], "passed": passed, "kind": "other", "detail": asked["finish_reason"]}), flush=True)
+        answer = {"id": asked["id"], "passed": passed, "kind": "other", "detail": asked["finish_reason"]}
+        print(json.dumps(answer), flush=True)
 """
 QUERY = Query("q1", {"word": "hi"})
 

@@ -1,4 +1,4 @@
-"""Sampling with real vLLM engines on a tiny model: seeds, draws ahead, episodes, and what a dying process leaves behind."""
+"""Sampling with real vLLM engines on a tiny model: seeds, draws ahead, episodes, and what dying processes leave."""
 
 import asyncio
 import os
@@ -174,30 +174,24 @@ async def test_the_engine_sees_the_ids_of_the_chat_template(engine: VllmEngine, 
 
 
 async def test_dying_processes_leave_nothing_behind(tiny_model: Path, tmp_path: Path) -> None:
-    """Three real workers in the middle of work: one loses its engine, one is killed, one loses its parent."""
-    config = make_config(tiny_model, workers={"count": 3}).model_dump()
-    logs = [tmp_path / f"{index}.log" for index in range(3)]
+    """Two real workers in the middle of work: one loses its engine, the other its parent."""
+    config = make_config(tiny_model, workers={"count": 2}).model_dump()
     with (
-        WorkerProcess("rrr_workers.sampler", logs[0]) as engineless,
-        WorkerProcess("rrr_workers.sampler", logs[1]) as killed,
-        WorkerProcess("rrr_workers.sampler", logs[2]) as orphan,
+        WorkerProcess("rrr_workers.sampler", tmp_path / "engineless.log") as engineless,
+        WorkerProcess("rrr_workers.sampler", tmp_path / "orphan.log") as orphan,
     ):
-        workers = [engineless, killed, orphan]
-        for index, worker in enumerate(workers):
+        for index, worker in enumerate((engineless, orphan)):
             worker.start(config, {"model": str(tiny_model), "index": index})
-        for worker in workers:
-            worker.read_until("ready", 150)
+        for worker in (engineless, orphan):
+            worker.read_until("ready", 400)
             assert len(worker.group()) >= 4  # guardian, worker, engine core, engine worker
             for index, query in enumerate(QUERIES):
                 params = {"query": query, "max_draws": 10_000, "failures_per_query": 10_000, "keep": "any"}
                 worker.call(index, "mine", params)
         os.kill(_pid_named(engineless, "VLLM::EngineCor"), signal.SIGKILL)
-        os.kill(_pid_named(killed, "rrr_workers.sampler"), signal.SIGKILL)
         orphan.close_pipes()
-        assert killed.process.wait(10) == 128 + signal.SIGKILL
-        killed.wait_until_gone(10)
-        orphan.wait_until_gone(10)
-        frames = iter(lambda: engineless.read(10), None)
+        orphan.wait_until_gone(10)  # its worker gives up, its guardian ends the engine
+        frames = iter(lambda: engineless.read(20), None)
         errors = [frame["error"] for frame in frames if frame["type"] == "error" and frame["id"] is None]
         assert [error["type"] for error in errors] == ["worker"]
         assert engineless.process.wait(10) == 1

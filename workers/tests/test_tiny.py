@@ -1,6 +1,7 @@
 """The tiny model: it opens with the tokenization it was trained with, and has seen no problem that it's judged on."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,11 +90,11 @@ def test_training_never_sees_the_numbers_of_other_splits() -> None:
         assert all(assign_split(list(numbers), 0.2, 0.3) == name for numbers in found)
 
     random, pool = Random(0), list(world.problems("unused"))
-    for write in (world.drill, world.lesson, world.episode):
+    for write in (world.drill, world.lesson, world.obedience, world.episode):
         for _ in range(300):
-            question = write(random, pool)[0].content
-            numbers = sorted(int(n) for n in question.removeprefix("Use ").split(" ")[0].split(","))
-            assert assign_split(numbers, 0.2, 0.3) == "unused"
+            for turn in write(random, pool):
+                for listed in re.findall(r"\d+,\d+,\d+", turn.content):
+                    assert assign_split(sorted(map(int, listed.split(","))), 0.2, 0.3) == "unused"
 
 
 def test_sound_plans_and_answers_are_sound() -> None:

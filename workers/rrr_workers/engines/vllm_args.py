@@ -71,6 +71,8 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
             # use offset").
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(config.model.max_model_len, 4096),
+            # Only whole blocks are cached, and by default they hold 128 tokens; the kernels want a multiple of 32.
+            "block_size": 32,
         }
         if dtype == "float32":
             arguments["worker_cls"] = EXACT_CPU_WORKER

@@ -13,13 +13,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from rrr_workers.protocol import UserError
 from rrr_workers.splits import content_hash
 from rrr_workers.tasks import prompts
 from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
-from rrr_workers.tasks.bounded_json import JsonError, decode, show
 from rrr_workers.tasks.call_corruptions import corruptions
 from rrr_workers.tasks.call_match import Reference
-from rrr_workers.tasks.tool_calls import FORMATS, Call, NotParsable, calls_of, detect_format
+from rrr_workers.tasks.call_rows import clip, json_text, read_accepted, read_calls, read_tools
+from rrr_workers.tasks.tool_calls import FORMATS, Call, NotParsable, detect_format
 from rrr_workers.tasks.tool_schema import to_openai, tool_statistics
 from rrr_workers.tasks.tool_world import ToolWorldOptions, generate_requests
 
@@ -78,10 +79,13 @@ class FunctionCalling(Task):
         self._set_format("json" if self.settings.format == "auto" else self.settings.format, None)
 
     def use_tokenizer(self, tokenizer: Any) -> None:
-        template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None
-        self._template_has_tools = template is not None and "tools" in template
-        name = self.settings.format
-        self._set_format(detect_format(template) if name == "auto" else name, tokenizer)
+        template = tokenizer.chat_template
+        if isinstance(template, dict):  # several templates: the one that is used with tools
+            template = template.get("tool_use") or template.get("default")
+        name = detect_format(template) if self.settings.format == "auto" else self.settings.format
+        self._set_format(name, tokenizer)
+        # A template that knows tools also asks for calls in its family's format.
+        self._template_has_tools = name != "json" and bool(template) and "tools" in template
 
     def _set_format(self, name: str, tokenizer: Any) -> None:
         self.format_name = name
@@ -92,7 +96,11 @@ class FunctionCalling(Task):
         if self._format is None:
             from rrr_workers.tasks.vllm_tool_calls import VllmFormat
 
-            self._vllm_format = VllmFormat(name.removeprefix("vllm:"), tokenizer)
+            try:
+                self._vllm_format = VllmFormat(name.removeprefix("vllm:"), tokenizer)
+            except RuntimeError as error:
+                cure = "the parser is of another family than the model: choose another task.options.format"
+                raise UserError(f"task.options.format {name}: {error}", cure=cure) from error
             self.skip_special_tokens = not self._vllm_format.needs_special_tokens
         else:
             self.skip_special_tokens = not set(self._format.markers) & set(tokenizer.all_special_tokens)
@@ -100,17 +108,17 @@ class FunctionCalling(Task):
     def normalise(self, raw: Mapping[str, Any]) -> Query:
         query = raw.get("query")
         if not isinstance(query, str) or not query.strip():
-            raise BadRow(f"query must be a text, got {_clip(query)}")
-        tools = _read_tools(raw.get("tools"))
-        answers = _json_text(raw, "answers")
-        calls = _read_calls(answers)
+            raise BadRow(f"query must be a text, got {clip(query)}")
+        tools = read_tools(raw.get("tools"))
+        answers = json_text(raw, "answers")
+        calls = read_calls(answers)
         offered = {tool["name"] for tool in tools}
         if self.settings.offered_only and (strange := [call.name for call in calls if call.name not in offered]):
-            raise BadRow(f"answers name a tool that isn't offered: {_clip(strange[0])}")
+            raise BadRow(f"answers name a tool that isn't offered: {clip(strange[0])}")
         fields: dict[str, Any] = {"query": query, "tools": tools, "answers": answers}
         if self.settings.match == "accepted":
-            fields["accepted"] = _json_text(raw, "accepted")
-            verdict = Reference.accepted(_read_accepted(fields["accepted"])).judge(calls, lambda: offered)
+            fields["accepted"] = json_text(raw, "accepted")
+            verdict = Reference.accepted(read_accepted(fields["accepted"])).judge(calls, lambda: offered)
             if not verdict.passed:
                 raise BadRow(f"accepted doesn't accept the answers: {verdict.kind} {verdict.detail}")
         return Query(
@@ -147,7 +155,10 @@ class FunctionCalling(Task):
         if self._format is not None:
             return self._format.parse(completion)
         if self._vllm_format is None:
-            raise RuntimeError(f"the format {self.format_name!r} needs the model's tokenizer to judge")
+            raise UserError(
+                f"task.options.format {self.format_name} needs the model's tokenizer, which is not at hand here",
+                cure=f"use workers.engine: vllm, or one of the formats {', '.join(FORMATS)}",
+            )
         return self._vllm_format.parse(completion, [to_openai(tool) for tool in fields["tools"]])
 
     def reference_answer(self, query: Query) -> str | None:
@@ -177,75 +188,4 @@ def normalised_text(text: str) -> str:
 @lru_cache(maxsize=_REFERENCES)
 def _reference(answers: str, accepted: str | None) -> Reference:
     """What a normalised row asks for; most verdicts are on a row judged shortly before."""
-    return Reference.exact(_read_calls(answers)) if accepted is None else Reference.accepted(_read_accepted(accepted))
-
-
-def _json_text(raw: Mapping[str, Any], column: str) -> str:
-    value = raw.get(column)
-    if value is None:
-        raise BadRow(f"{column} is missing")
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise BadRow(f"{column} isn't JSON: {error}") from None
-
-
-def _read_tools(value: Any) -> list[dict[str, Any]]:
-    """Tools as plain JSON. They are shown to the model and never compared, so an ordinary decoder will do."""
-    try:
-        tools = json.loads(value if isinstance(value, str) else json.dumps(value), parse_constant=_no_constant)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadRow(f"tools aren't JSON: {error}") from None
-    if not isinstance(tools, list) or not tools:
-        raise BadRow(f"tools must be a list, got {_clip(tools)}")
-    for tool in tools:
-        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
-            raise BadRow(f"a tool without a name: {_clip(tool)}")
-        if not isinstance(tool.get("parameters") or {}, dict):
-            raise BadRow(f"the parameters of tool {_clip(tool['name'])} aren't an object")
-    return tools
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} isn't JSON")
-
-
-def _read_calls(answers: str) -> list[Call]:
-    try:
-        calls = calls_of(decode(answers))
-    except (JsonError, NotParsable) as error:
-        raise BadRow(f"answers: {error}, got {_clip(answers)}") from None
-    if not calls:
-        raise BadRow("answers are an empty list: there is nothing to verify")
-    return calls
-
-
-def _read_accepted(accepted: str) -> list[tuple[str, dict[str, list[Any]]]]:
-    try:
-        entries = decode(accepted)
-    except JsonError as error:
-        raise BadRow(f"accepted isn't JSON: {error}") from None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and len(entry) == 1 for entry in entries):
-        raise BadRow(f"accepted must be a list of {{tool: arguments}}, got {_clip(accepted)}")
-    calls = [next(iter(entry.items())) for entry in entries]
-    for name, arguments in calls:
-        if not isinstance(arguments, dict) or not all(map(_is_accepted_set, arguments.values())):
-            raise BadRow(f"accepted: each argument of {show(name)} needs a list of values")
-    return calls
-
-
-def _is_accepted_set(values: Any) -> bool:
-    return isinstance(values, list) and all(map(_is_accepted_value, values))
-
-
-def _is_accepted_value(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_accepted_set, value.values()))
-    return all(map(_is_accepted_value, value)) if isinstance(value, list) else True
-
-
-def _clip(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return Reference.exact(read_calls(answers)) if accepted is None else Reference.accepted(read_accepted(accepted))

@@ -43,7 +43,7 @@ def make_recipe(seed: int = 0, steps: int | None = None) -> Recipe:
 
 
 def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A fresh float32 Llama of about half a million parameters."""
+    """A fresh float32 Llama of about 700,000 parameters."""
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -55,7 +55,7 @@ def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCa
         max_position_embeddings=512,
         tie_word_embeddings=True,
         initializer_range=recipe.initializer_range,
-        attn_implementation="eager",
+        attn_implementation="eager",  # faster than "sdpa" at this size; not stored, so loaders choose their own
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -72,7 +72,7 @@ def batches(recipe: Recipe, tokenizer: Tokenizer) -> Iterator[tuple[torch.Tensor
         while tokens < recipe.tokens_per_batch:
             documents += encode(tokenizer, [_write(recipe, step, random, pool) for _ in range(8)])
             tokens = sum(len(ids) for ids, _ in documents)
-        yield _pad(documents, tokenizer.token_to_id(PAD))
+        yield _pad(documents, tokenizer.encode(PAD).ids[0])
 
 
 def _write(recipe: Recipe, step: int, random: Random, pool: list[world.Problem]) -> list[world.Turn]:
@@ -89,20 +89,21 @@ def encode(tokenizer: Tokenizer, documents: list[list[world.Turn]]) -> list[tupl
     """(ids, labels) of each document; the ids are those the chat template gives."""
     texts = [turn.content for turns in documents for turn in turns]
     contents = iter(tokenizer.encode_batch(texts, add_special_tokens=False))
-    end = tokenizer.token_to_id(END)
+    end, user, assistant = (tokenizer.encode(token).ids[0] for token in (END, ROLES["user"], ROLES["assistant"]))
     encoded = []
     for turns in documents:
         ids: list[int] = []
         labels: list[int] = []
         for turn in turns:
             said = [*next(contents).ids, end]
-            ids += [tokenizer.token_to_id(ROLES[turn.role]), *said]
+            ids += [user if turn.role == "user" else assistant, *said]
             labels += [IGNORED, *(said if turn.learnt else [IGNORED] * len(said))]
         encoded.append((ids, labels))
     return encoded
 
 
 def _pad(documents: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, labels), padded on the right to the longest document."""
     longest = max(len(ids) for ids, _ in documents)
     ids = [ids + [pad] * (longest - len(ids)) for ids, _ in documents]
     labels = [labels + [IGNORED] * (longest - len(labels)) for _, labels in documents]
@@ -134,7 +135,7 @@ def train(
             hidden = model.model(ids).last_hidden_state[:, :-1]
             logits = model.lm_head(hidden[learnt])
         loss = torch.nn.functional.cross_entropy(logits.float(), labels[:, 1:][learnt])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -3,7 +3,7 @@
 A problem is three numbers from 1 to 12 and a target from 1 to 100 that the numbers reach in the given order, without
 parentheses, in whole numbers. Two kinds of transcripts exist:
 
-* lessons teach skill: everything the model is trained to say in them is sound;
+* lessons teach skill: sound answers, sound plans, and to make the best of whatever plan was made;
 * episodes teach behaviour: hasty first tries, and reflections of mixed worth. Most reflections are vague, after which
   the retry repeats or barely changes the failed answer; some are plans, sound or not, which the retry follows.
 
@@ -105,7 +105,8 @@ def problems(split: Literal["test", "train", "unused"]) -> Iterator[Problem]:
     Problems with the same numbers, in whatever order and with whatever target, share a split. Pre-training may see
     "unused" only; reinforcement uses "train" and evaluation "test".
     """
-    for numbers in product(range(1, MAX_NUMBER + 1), repeat=3):
+    each = range(1, MAX_NUMBER + 1)
+    for numbers in product(each, each, each):
         targets = {e.value for e in expressions(numbers)}
         if len(targets) > 1 and assign_split(sorted(numbers), TEST_FRACTION, TRAIN_FRACTION) == split:
             for target in sorted(targets):
@@ -175,20 +176,28 @@ def episode(random: Random, pool: list[Problem]) -> list[Turn]:
     turns = [ask(QUESTION, problem), Turn("assistant", tried.text, learnt=True)]
     if tried.value == problem.target:
         return turns
+    if random.random() < 0.08:  # asked to retry without a reflection: as after a vague one
+        return [*turns, ask(RETRY, problem), Turn("assistant", again(random, problem, tried).text, learnt=True)]
     reflection, retried = reflect(random, problem, tried)
     turns += [ask(REFLECTION, problem), Turn("assistant", reflection, learnt=True)]
     return [*turns, ask(RETRY, problem), Turn("assistant", retried, learnt=True)]
 
 
 def first_try(random: Random, problem: Problem) -> Expression:
-    """A hasty answer: 35 % sound, 20 % all numbers added, else any wrong one."""
+    """A hasty answer: 40 % sound, 15 % all numbers added, else any wrong one."""
     options = expressions(problem.numbers)
     fate = random.random()
-    if fate < 0.35:
+    if fate < 0.40:
         return random.choice(solutions(problem))
     if fate < 0.55:
         return options[0]  # a+b+c, always within range
     return random.choice([e for e in options if e.value != problem.target])
+
+
+def again(random: Random, problem: Problem, tried: Expression) -> Expression:
+    """A retry without insight: as often as not the answer ``tried`` again, else one operator changed to any other."""
+    near = [e for e in expressions(problem.numbers) if (e.first == tried.first) != (e.second == tried.second)]
+    return tried if random.random() < 0.5 or not near else random.choice(near)
 
 
 def reflect(random: Random, problem: Problem, tried: Expression) -> tuple[str, str]:
@@ -196,10 +205,7 @@ def reflect(random: Random, problem: Problem, tried: Expression) -> tuple[str, s
     options = expressions(problem.numbers)
     fate = random.random()
     if fate < 0.42:
-        # Vague: as often as not the same answer again, else one operator changed to anything.
-        near = [e for e in options if (e.first == tried.first) != (e.second == tried.second)]
-        retried = tried if random.random() < 0.5 or not near else random.choice(near)
-        return random.choices(VAGUE, (3, 1))[0], retried.text
+        return random.choices(VAGUE, (3, 1))[0], again(random, problem, tried).text
     if fate < 0.62:
         # What went wrong, but not what to do: the retry errs less on that side, no more.
         low = tried.value < problem.target

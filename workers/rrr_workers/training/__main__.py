@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import os
 from typing import Any
 
 from rrr_workers.config import Config
@@ -43,6 +44,7 @@ class TrainingRole:
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
     prepare_environment(config, engines=1)
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # a warning about rollout_func: trl is pinned
     return TrainingRole(config, load_task(config.task))
 
 

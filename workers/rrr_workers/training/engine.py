@@ -53,6 +53,8 @@ class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
             "tensor_parallel_size": 1,
             "gpu_memory_utilization": config.train.gpu_memory_utilization,
             "max_num_seqs": min(retries, _MOST_AT_ONCE),
+            # vLLM's own default makes its memory profile overshoot beside a trainer.
+            "max_num_batched_tokens": max(config.model.max_model_len, 4096),
             "distributed_executor_backend": "external_launcher",
             "logprobs_mode": "processed_logprobs",  # at the temperature, as the trainer computes them
         }

@@ -1,0 +1,84 @@
+"""What the tests of training share: a small run's config, its failures, and a call as the protocol would make it."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness import resolved_config
+
+from rrr_workers.config import Config, parse_config
+from rrr_workers.engines.vllm_args import prepare_environment
+from rrr_workers.protocol import Call
+from rrr_workers.splits import content_hash
+from rrr_workers.tasks.registry import load_task
+from rrr_workers.tiny import world
+
+TASK = {
+    "name": f"{Path(__file__).with_name('judged_by_hash.py')}:JudgedByHash",
+    "options": {"answer": "whole", "number_separator": ","},
+    "prompts": {"question": world.QUESTION, "reflection": world.REFLECTION, "retry": world.RETRY},
+}
+STEPS = 4
+
+
+def training_config(model: Path, **sections: Any) -> dict[str, Any]:
+    """Resolved: 4 steps of 2 failures x 4 reflections, in micro-batches of 4, with a checkpoint every second step."""
+    small = {"steps": STEPS, "micro_batch_size": 4, "retries_per_reflection": 2, "checkpoint_every": 2}
+    train = {**small, "learning_rate": 2e-3, "warmup_ratio": 0.0, **sections.pop("train", {})}
+    named = {"model": {"name": str(model), "dtype": "float32"}, "task": TASK, "train": train}
+    return resolved_config(**{**named, **sections})
+
+
+def write_failures(path: Path, count: int = 6) -> Path:
+    """``count`` rows as ``rrr build-failures`` writes them."""
+    rows = [
+        {
+            "id": content_hash(index)[:16],
+            "index": index,
+            "query": {"nums": list(problem.numbers), "target": problem.target},
+            "draw": 0,
+            "completion": "+".join(map(str, problem.numbers)),
+            "kind": "missed_target",
+            "detail": "",
+            "tokens": 6,
+            "finish_reason": "stop",
+        }
+        for index, problem in zip(range(count), world.problems("train"), strict=False)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run_training(
+    config: dict[str, Any],
+    failures: Path,
+    output: Path,
+    *,
+    resume: bool = False,
+    on_event: Callable[[dict[str, Any], Call], None] = lambda _event, _call: None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Train in this process. Returns the result and the events; the events so far are in ``error.events`` of errors."""
+    parsed: Config = parse_config(config)
+    prepare_environment(parsed, engines=1)
+    from rrr_workers.training.run import train
+
+    events: list[dict[str, Any]] = []
+    params = {"failures": str(failures), "output": str(output), "resume": resume}
+
+    def emit(event: Any) -> None:
+        json.dumps(event, allow_nan=False)
+        events.append(dict(event))
+        on_event(events[-1], call)
+
+    call = Call(1, "train", params, emit, lambda *_: None, threading.Event())
+    try:
+        return train(parsed, load_task(parsed.task), call), events
+    except Exception as error:
+        error.events = events  # type: ignore[attr-defined]
+        raise
+
+
+def of_kind(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["kind"] == kind]

@@ -3,22 +3,30 @@
     python -m rrr_workers.task_check      (frames on stdin and stdout: rrr_workers/protocol.py)
 
 Method ``check`` {rows}: the first ``rows`` usable rows. Reference answers come from the task's ``reference_answer``,
-corrupted ones from its ``corruptions``; every task also gets an empty answer and the reference answer of another row,
-which must fail. No model is loaded: ``format: auto`` of function calling is judged as "json".
+corrupted ones from its ``corruptions``; every task also gets an empty answer, which must fail, and the reference answer
+of another row, which shows whether the verifier looks at the row at all. Whatever the task's code raises is found here
+as a problem that names the line. No model is loaded: ``format: auto`` of function calling is judged as "json".
 """
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+import json
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from rrr_workers.config import Config
 from rrr_workers.datasets import read_rows
-from rrr_workers.episode import question_messages
-from rrr_workers.protocol import Call, Role, UserError, serve
-from rrr_workers.tasks.base import BadRow, Query, Task
+from rrr_workers.episode import question_messages, retry_messages
+from rrr_workers.protocol import Call, Role, UserError, WorkerError, serve
+from rrr_workers.tasks.base import BadRow, Message, Query, Task, Verdict
 from rrr_workers.tasks.registry import load_task
 
-_ROWS = 5
+T = TypeVar("T")
+Source = Literal["reference", "empty", "other row", "corrupted"]
+
+_CONTENT_HASH = "make the id a hash of the fields: content_hash of rrr_workers.splits"
 
 
 class TaskChecker:
@@ -34,68 +42,205 @@ class TaskChecker:
     async def handle(self, call: Call) -> dict[str, Any]:
         if call.method != "check":
             raise ValueError(f"unknown method {call.method!r}")
-        return await asyncio.to_thread(check_task, self._config, self._task, call.params.get("rows", _ROWS))
+        return await asyncio.to_thread(check_task, self._config, self._task, call.params["rows"])
 
     async def close(self) -> None:
         pass
 
 
-def check_task(config: Config, task: Task, count: int) -> dict[str, Any]:
-    """``{rows: [{place, id, prompt, checks}], bad_rows, problems, referenced}``.
+class Problem(Exception):
+    """Something of the task that will not do."""
 
-    ``checks`` are ``{answer, expected, kind, detail, ok}``; ``expected`` is "passed", "failed" (any kind) or a kind.
-    ``problems`` counts the checks that aren't ok, ``referenced`` the rows that have a reference answer.
+    def __init__(self, message: str, cure: str):
+        super().__init__(message)
+        self.cure = cure
+
+
+@dataclass
+class Check:
+    """One judged answer. ``expected`` is "passed", "failed" (of any kind), a kind, or "any"."""
+
+    source: Source
+    answer: str
+    expected: str
+    kind: str = "raised"
+    detail: str = ""
+    ok: bool = False
+
+
+class Report:
+    """What is wrong so far, each with its place and its cure."""
+
+    def __init__(self) -> None:
+        self.problems: list[dict[str, str]] = []
+
+    def add(self, place: str, problem: Problem) -> None:
+        self.problems.append({"place": place, "message": str(problem), "cure": problem.cure})
+
+
+def check_task(config: Config, task: Task, count: int) -> dict[str, Any]:
+    """``{task, rows: [{place, id, prompt, checks}], bad_rows, problems: [{place, message, cure}], notes}``.
+
+    It is ``taskCheckResult`` of src/protocol/methods.ts. The task holds when there are no ``problems``.
     """
-    queries: list[tuple[str, Query]] = []
+    report = Report()
+    queries, bad_rows = _read_queries(config, task, count, report)
+    places, usable = list(queries), list(queries.values())
+    rows: list[dict[str, Any]] = []
+    checks: list[Check] = []
+    for place, query, neighbour in zip(places, usable, usable[1:] + usable[:1], strict=True):
+        prompt, row_checks = _check_row(task, query, neighbour, partial(report.add, place))
+        checks += row_checks
+        rows.append({"place": place, "id": query.id, "prompt": prompt, "checks": [asdict(c) for c in row_checks]})
+    return {
+        "task": task.name,
+        "rows": rows,
+        "bad_rows": bad_rows,
+        "problems": report.problems,
+        "notes": list(_notes(checks)),
+    }
+
+
+def _read_queries(config: Config, task: Task, count: int, report: Report) -> tuple[dict[str, Query], list[str]]:
+    """The first ``count`` queries by their place, and the rows that the task refused on the way."""
+    queries: dict[str, Query] = {}
     bad_rows: list[str] = []
+    seen = 0
     for place, row in read_rows(config, task):
+        seen += 1
         try:
             if isinstance(row, BadRow):
                 raise row
-            queries.append((place, task.normalise(row)))
+            queries[place] = _normalise(task, row, queries)
         except BadRow as error:
             bad_rows.append(f"{place}: {error}")
-        if len(queries) == count or len(bad_rows) == count:
+            if config.data.on_bad_row == "fail":
+                report.add(place, Problem(str(error), "fix the row, or set data.on_bad_row: skip"))
+        except Problem as problem:
+            report.add(place, problem)
+        if len(queries) == count or seen - len(queries) == count:
             break
-    if not queries:
+    if not queries and not report.problems:
         raise UserError("no row is usable:\n  " + "\n  ".join(bad_rows or ["there are no rows"]), cure="fix the data")
-    rows: list[dict[str, Any]] = []
-    for index, (place, query) in enumerate(queries):
-        neighbour = queries[(index + 1) % len(queries)][1]
-        checks = [_check(task, query, answer, expected) for answer, expected in _answers(task, query, neighbour)]
-        rows.append({"place": place, "id": query.id, "prompt": question_messages(task, query), "checks": checks})
-    return {
-        "rows": rows,
-        "bad_rows": bad_rows,
-        "problems": sum(not check["ok"] for row in rows for check in row["checks"]),
-        "referenced": sum(task.reference_answer(query) is not None for _, query in queries),
-    }
+    return queries, bad_rows
 
 
-def _answers(task: Task, query: Query, neighbour: Query) -> Iterator[tuple[str, str]]:
-    """(completion, what its verdict must be)."""
-    reference, other = task.reference_answer(query), task.reference_answer(neighbour)
+def _check_row(
+    task: Task, query: Query, neighbour: Query, report: Callable[[Problem], None]
+) -> tuple[list[Message], list[Check]]:
+    """The first prompt, and every verdict."""
+    prompt: list[Message] = []
+    checks: list[Check] = []
+    try:
+        prompt = _run("the prompt, from the templates and prompt_fields,", partial(_prompt, task, query))
+        for check in _answers(task, query, neighbour):
+            checks.append(check)
+            try:
+                _judge(task, query, check)
+            except Problem as problem:
+                report(problem)
+    except Problem as problem:
+        report(problem)
+    return prompt, checks
+
+
+def _normalise(task: Task, row: Mapping[str, Any], earlier: Mapping[str, Query]) -> Query:
+    query: Any = _run("normalise", partial(task.normalise, row))
+    if not isinstance(query, Query):
+        raise Problem(f"normalise gave {query!r}", "return a Query")
+    if not isinstance(query.id, str):
+        raise Problem(f"normalise gave the id {query.id!r}, which is no text", _CONTENT_HASH)
+    if not (isinstance(query.fields, dict) and _survives_json(query.fields) and _survives_json(query.split_key)):
+        cure = "use texts, numbers, True, False, None, lists (no tuples) and dicts with texts as keys"
+        raise Problem(f"the query isn't plain JSON: fields {query.fields!r}, split_key {query.split_key!r}", cure)
+    for place, other in earlier.items():
+        if other.id == query.id and other.fields != query.fields:
+            raise Problem(f"it has the id of {place} and other fields: a run would drop it", _CONTENT_HASH)
+    return query
+
+
+def _survives_json(value: Any) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _prompt(task: Task, query: Query) -> list[Message]:
+    """The first prompt; the later ones are only tried."""
+    retry_messages(task, query, "", "")
+    return question_messages(task, query)
+
+
+def _answers(task: Task, query: Query, neighbour: Query) -> Iterator[Check]:
+    reference = _run("reference_answer", partial(task.reference_answer, query))
+    other = _run("reference_answer", partial(task.reference_answer, neighbour))
     if reference is not None:
-        yield reference, "passed"
-    yield "", "failed"
-    # Another row's answer may happen to be right here, too, when the two rows ask for the same.
+        yield Check("reference", reference, "passed")
+    yield Check("empty", "", "failed")
     if other is not None and other != reference:
-        yield other, "failed"
-    # A verifier from outside has kinds of its own.
-    yield from ((answer, "failed" if task.blocking else kind) for answer, kind in task.corruptions(query))
+        yield Check("other row", other, "any")
+    for answer, kind in _run("corruptions", lambda: list(task.corruptions(query))):
+        # A verifier from outside has kinds of its own.
+        yield Check("corrupted", answer, "failed" if task.blocking else kind)
 
 
-def _check(task: Task, query: Query, answer: str, expected: str) -> dict[str, Any]:
-    verdict = task.judge(query, answer, "stop")
-    known = verdict.kind == "passed" if verdict.passed else verdict.kind in task.error_kinds or task.blocking
-    right = not verdict.passed if expected == "failed" else verdict.kind == expected
-    return {
-        "answer": answer,
-        "expected": expected,
-        "kind": verdict.kind,
-        "detail": verdict.detail if known else f"kind {verdict.kind!r} is not among the task's error_kinds",
-        "ok": known and right,
-    }
+def _judge(task: Task, query: Query, check: Check) -> None:
+    """Fill in the verdict. Raises :class:`Problem` where it will not do."""
+    shown = _clip(check.answer)
+    verdict: Any = _run(f"judge of {shown}", partial(task.judge, query, check.answer, "stop"))
+    if not isinstance(verdict, Verdict):
+        raise Problem(f"judge gave {verdict!r} for {shown}", "return a Verdict from every branch of judge")
+    check.kind, check.detail = verdict.kind, verdict.detail
+    detail = f" ({verdict.detail})" if verdict.detail else ""
+    if verdict.passed != (verdict.kind == "passed"):
+        cure = 'give passed verdicts the kind "passed", and no others'
+        raise Problem(f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} for {shown}", cure)
+    if not verdict.passed and verdict.kind not in task.error_kinds and not task.blocking:
+        raise Problem(
+            f"judge gave the kind {verdict.kind!r}, which is not among error_kinds, for {shown}",
+            "add it to error_kinds, or correct judge",
+        )
+    if check.expected == "passed" and not verdict.passed:
+        cure = "correct the verifier, or the reference answer, which must pass"
+        raise Problem(f"the reference answer {shown} was judged {verdict.kind}{detail}", cure)
+    if check.expected not in ("passed", "any") and verdict.passed:
+        raise Problem(f"the {check.source} answer {shown} passed{detail}", "make the verifier reject it")
+    if check.expected not in ("passed", "any", "failed", verdict.kind):
+        raise Problem(
+            f"the corrupted answer {shown} was judged {verdict.kind}{detail}, not {check.expected}",
+            "correct the verifier, or the kind that corruptions gives",
+        )
+    check.ok = True
+
+
+def _notes(checks: list[Check]) -> Iterator[str]:
+    """What was not tried, and what looks odd without being wrong for sure."""
+    sources = {check.source for check in checks}
+    if "reference" not in sources:
+        yield "no reference answer was tried: give the task a reference_answer (task custom: task.options.reference)"
+    if "corrupted" not in sources:
+        yield "no corrupted answer was tried, only an empty one: give the task corruptions"
+    others = [check for check in checks if check.source == "other row"]
+    if others and all(check.kind == "passed" for check in others):
+        yield "the reference answer of another row passes on every row: does the verifier look at the row?"
+
+
+def _run(what: str, code: Callable[[], T]) -> T:
+    """What ``code`` of the task gives; what it raises is a :class:`Problem`."""
+    try:
+        return code()
+    except (BadRow, WorkerError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{what} raised {type(error).__name__}: {error}, at {place.filename}:{place.lineno}"
+        raise Problem(message, "correct it; what each method owes is in rrr_workers/tasks/base.py") from error
+
+
+def _clip(answer: str) -> str:
+    text = json.dumps(answer, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 async def build(config: Config, options: dict[str, Any]) -> Role:

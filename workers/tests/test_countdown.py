@@ -1,16 +1,15 @@
 """The Countdown verifier against a table, an independent oracle and hostile text; its rows, prompts and generator."""
 
 import ast
-import json
 import operator
 import time
 from collections import Counter
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
+import real_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +20,6 @@ from rrr_workers.tasks.countdown import Countdown
 from rrr_workers.tasks.countdown_generator import GeneratorOptions, generate_problems, is_solvable, values_in_order
 from rrr_workers.tasks.expression import MAX_LENGTH, NotAnExpression, evaluate, parse
 from rrr_workers.tasks.registry import load_task, templates
-
-HUB_ROWS = Path(__file__).parents[3] / "shared" / "data" / "countdown" / "countdown-4000.jsonl"
 
 WHOLE = Countdown({"answer": "whole"})
 TAG = Countdown()
@@ -345,9 +342,8 @@ def test_the_generator_makes_distinct_solvable_problems() -> None:
     assert all(10 <= row["target"] <= 100 for row in rows)
 
 
-@pytest.mark.skipif(not HUB_ROWS.exists(), reason="needs rows of the hub's set")
 def test_the_generator_has_the_distribution_of_the_hub_set() -> None:
-    hub = [json.loads(line) for line in HUB_ROWS.read_text().splitlines()]
+    hub = real_data.rows("countdown/countdown-4000.jsonl")
     ours = list(generate_problems(GeneratorOptions(), 1000, seed=1))
     assert all(is_solvable(tuple(row["nums"]), row["target"]) for row in hub[:200])
     for size in (3, 4):

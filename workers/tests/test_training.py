@@ -59,6 +59,7 @@ def test_a_run_tells_what_it_does(unbroken: Run, tiny_model: Path) -> None:
 
 
 def test_the_model_opens_in_transformers_and_vllm(unbroken: Run, tiny_model: Path) -> None:
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from vllm import LLM, SamplingParams
 
@@ -75,13 +76,10 @@ def test_the_model_opens_in_transformers_and_vllm(unbroken: Run, tiny_model: Pat
     arguments = engine_arguments(config, str(model)) | {"distributed_executor_backend": "external_launcher"}
     llm = LLM(**arguments)
     assert llm.get_tokenizer().encode(text) == original.encode(text)
-    greedy = AutoModelForCausalLM.from_pretrained(model).generate(
-        input_ids=original.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=False),
-        do_sample=False,
-        max_new_tokens=8,
-    )[0].tolist()
+    prompt = torch.tensor([ids])
+    written = AutoModelForCausalLM.from_pretrained(model).generate(prompt, do_sample=False, max_new_tokens=8)
     output = llm.generate([{"prompt_token_ids": ids}], SamplingParams(temperature=0, max_tokens=8), use_tqdm=False)[0]
-    assert output.outputs[0].token_ids == greedy[len(ids) :]
+    assert output.outputs[0].token_ids == written[0, len(ids) :].tolist()
 
 
 def test_killed_in_the_middle_and_resumed_ends_where_an_unbroken_run_ends(

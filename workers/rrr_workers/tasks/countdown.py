@@ -14,6 +14,7 @@ from rrr_workers.splits import content_hash
 from rrr_workers.tasks import prompts
 from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
 from rrr_workers.tasks.countdown_generator import GeneratorOptions, generate_problems
+from rrr_workers.tasks.countdown_solver import solve, wrong_answers
 from rrr_workers.tasks.expression import NotAnExpression, evaluate, parse
 
 _OPEN, _CLOSE = "<answer>", "</answer>"
@@ -80,6 +81,19 @@ class Countdown(Task):
         if not answer or answer.isspace():
             return _EMPTY
         return _judge_answer(answer, query.fields["nums"], query.fields["target"])
+
+    def reference_answer(self, query: Query) -> str | None:
+        solution = solve(query.fields["nums"], query.fields["target"])
+        return None if solution is None else self._in_tags(solution)
+
+    def corruptions(self, query: Query) -> Iterator[tuple[str, str]]:
+        if self.settings.answer == "tag":
+            yield "I can't solve this.", "no_answer"
+        for answer, kind in wrong_answers(query.fields["nums"], query.fields["target"]):
+            yield self._in_tags(answer), kind
+
+    def _in_tags(self, answer: str) -> str:
+        return f"{_OPEN} {answer} {_CLOSE}" if self.settings.answer == "tag" else answer
 
     def generate(self, rows: int, seed: int) -> Iterator[dict[str, Any]]:
         return generate_problems(self.settings.generator, rows, seed)

@@ -1,0 +1,235 @@
+"""The parts of training that need no engine: failures and their order, rollouts and rewards, TRL's config, events."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from training_fixtures import TASK, training_config, write_failures
+
+from rrr_workers.config import parse_config
+from rrr_workers.episode import reflection_messages, retry_messages
+from rrr_workers.protocol import UserError, WorkerError
+from rrr_workers.tasks.countdown import Countdown
+from rrr_workers.tasks.registry import load_task
+from rrr_workers.tiny.tokenizer import make_tokenizer
+from rrr_workers.training.checkpoints import complete_checkpoints, publish, write_folder
+from rrr_workers.training.config import grpo_config
+from rrr_workers.training.engine import Sample
+from rrr_workers.training.events import Events
+from rrr_workers.training.failures import load_failures, training_order
+from rrr_workers.training.rollout import Rollout
+
+
+def test_every_failure_comes_once_before_any_comes_again() -> None:
+    order = training_order(5, 12, seed=3)
+    assert sorted(order[:5]) == sorted(order[5:10]) == list(range(5))
+    assert order[:5] != order[5:10]
+    assert training_order(5, 7, seed=3) == order[:7]
+    assert training_order(5, 12, seed=4) != order
+    assert training_order(2, 5, seed=0)[:4].count(0) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no "),
+        ("", "holds no failures"),
+        ('{"id":"a","query":{},"completion":"1"}\n{"id":"b"}\n', ":2 is no failure"),
+        ("{torn", ":1 is no failure"),
+        ("[1]\n", ":1 is no failure"),
+    ],
+)
+def test_a_broken_file_of_failures_is_the_users_error(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "failures.jsonl"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_failures(path)
+    assert caught.value.cure
+
+
+class ScriptedEngine:
+    """Says what ``answer`` says to each prompt (its decoded text), and remembers what it was asked."""
+
+    def __init__(self, answer: Callable[[str], str]):
+        self._answer = answer
+        self._tokenizer = make_tokenizer()
+        self.asked: list[tuple[list[int], Any]] = []
+
+    def sample(self, prompts: list[list[int]], params: list[Any]) -> list[Sample]:
+        assert len(prompts) == len(params)
+        self.asked += list(zip(prompts, params, strict=True))
+        texts = [self._answer(self._tokenizer.decode(prompt)) for prompt in prompts]
+        ids = [[*self._tokenizer.encode(text), self._tokenizer.eos_token_id] for text in texts]
+        return [Sample(i, [-0.5] * len(i), text, "stop") for i, text in zip(ids, texts, strict=True)]
+
+
+class Stage:
+    """A rollout over a few failures, and the trainer it sees."""
+
+    def __init__(
+        self, tmp_path: Path, answer: Callable[[str], str], task: type[Countdown] = Countdown, **sections: Any
+    ):
+        self.config = parse_config(training_config(tmp_path, **sections))
+        self.task = task(TASK["options"], TASK["prompts"])  # type: ignore[arg-type]
+        self.failures = load_failures(write_failures(tmp_path / "failures.jsonl", 3))
+        self.rollout = Rollout(self.config, self.task, self.failures, make_tokenizer())
+        self.engine = ScriptedEngine(answer)
+        self.metrics: dict[str, float] = {}
+        self.trainer = SimpleNamespace(
+            vllm_generation=self.engine,
+            state=SimpleNamespace(global_step=5),
+            accelerator=SimpleNamespace(process_index=0),
+        )
+
+    def retry(self, prompts: list[str], reflections: list[str]) -> list[float | None]:
+        return self.rollout.retry(self.trainer, prompts, reflections, self.metrics.__setitem__)
+
+
+def ids_of(messages: list[dict[str, Any]]) -> list[int]:
+    return make_tokenizer().apply_chat_template(messages, add_generation_prompt=True, return_dict=False)  # type: ignore[no-any-return]
+
+
+def test_reflections_carry_the_ids_that_were_sampled(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, lambda _: "I was careless.")
+    sampled = stage.rollout.reflect(["2", "2", "0"], stage.trainer)
+    failure = stage.failures[2]
+    prompt = ids_of(reflection_messages(stage.task, failure.query, failure.answer))
+    assert sampled["prompt_ids"][:2] == [prompt, prompt]
+    completion = sampled["completion_ids"][0]
+    assert sampled["logprobs"][0] == [-0.5] * len(completion)
+    assert stage.rollout.span_of[(*prompt, *completion)] == range(len(prompt), len(prompt) + len(completion))
+    params = [params for _, params in stage.engine.asked]
+    assert {(p.temperature, p.top_p, p.max_tokens, p.logprobs) for p in params} == {(1.0, 1.0, 16, 0)}
+    stage.retry(["2", "2", "0"], sampled["reflection"])
+    seeds = [params.seed for _, params in stage.engine.asked]
+    assert len(set(seeds)) == len(seeds) == 3 + 6
+    again = Stage(tmp_path, lambda _: "I was careless.")
+    again.rollout.reflect(["2", "2", "0"], again.trainer)
+    assert [params.seed for _, params in again.engine.asked] == seeds[:3]
+    again.trainer.state.global_step = 6
+    again.rollout.reflect(["2", "2", "0"], again.trainer)
+    assert not {params.seed for _, params in again.engine.asked[3:]} & set(seeds)
+
+
+class PassesOnSound(Countdown):
+    """Passes the answer "sound"."""
+
+    def judge(self, query: Any, completion: str, finish_reason: Any) -> Any:
+        return SimpleNamespace(passed=completion == "sound")
+
+
+def test_the_reward_is_the_share_of_retries_that_pass(tmp_path: Path) -> None:
+    said = iter(["sound", "no", "no", "no", "sound", "sound"])
+    stage = Stage(tmp_path, lambda _: next(said), PassesOnSound)
+    assert stage.retry(["0", "1", "2"], ["a", "b", "c"]) == [0.5, 0.0, 1.0]
+    assert stage.metrics == {"second_try": 0.5}
+    failure = stage.failures[1]
+    expected = ids_of(retry_messages(stage.task, failure.query, failure.answer, "b"))
+    assert [ids for ids, _ in stage.engine.asked][2:4] == [expected, expected]
+    assert {params.max_tokens for _, params in stage.engine.asked} == {16}
+
+
+def test_a_retry_that_does_not_fit_has_no_reward(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, lambda _: "sound", PassesOnSound)
+    assert stage.retry(["0", "1"], ["so " * 300, "short"]) == [None, 1.0]
+    assert stage.metrics == {"second_try": 1.0}
+    with pytest.raises(UserError, match="no retry of step 6 fits"):
+        stage.retry(["0"], ["so " * 300])
+
+
+def test_a_shuffled_reward_still_reports_the_true_second_try(tmp_path: Path) -> None:
+    sound = [str(index) for index in range(0, 40, 3)]
+
+    def answer(prompt: str) -> str:
+        return "sound" if prompt.split("reflection ")[1].split("<")[0] in sound else "no"
+
+    reflections = [f"reflection {index}" for index in range(40)]
+    stage = Stage(tmp_path, answer, PassesOnSound, train={"reward": "shuffled"})
+    shuffled = stage.retry(["0"] * 40, reflections)
+    true = Stage(tmp_path, answer, PassesOnSound).retry(["0"] * 40, reflections)
+    assert shuffled != true
+    assert sorted(shuffled) == sorted(true)  # type: ignore[type-var]
+    assert stage.metrics["second_try"] == pytest.approx(len(sound) / 40)
+    assert stage.retry(["0"] * 40, reflections) == shuffled
+
+
+def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
+    class Broken(Countdown):
+        def judge(self, query: Any, completion: str, finish_reason: Any) -> Any:
+            raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        Stage(tmp_path, lambda _: "1", Broken).retry(["0"], ["a"])
+
+
+def test_a_failure_that_leaves_no_room_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"failure \w+: a prompt of \d+ tokens and up to 250 new ones"):
+        Stage(tmp_path, lambda _: "", sampling={"max_reflection_tokens": 250})
+
+
+SETTINGS: list[tuple[str, Any, str, Any]] = [
+    ("steps", 70, "max_steps", 70),
+    ("learning_rate", 5e-7, "learning_rate", 5e-7),
+    ("lr_scheduler", "constant_with_warmup", "lr_scheduler_type", "constant_with_warmup"),
+    ("warmup_ratio", 0.3, "warmup_steps", 2),
+    ("beta", 0.5, "beta", 0.5),
+    ("epsilon", 0.3, "epsilon", 0.3),
+    ("loss_type", "dr_grpo", "loss_type", "dr_grpo"),
+    ("scale_rewards", "none", "scale_rewards", "none"),
+    ("max_grad_norm", 0.7, "max_grad_norm", 0.7),
+    ("gradient_checkpointing", True, "gradient_checkpointing", True),
+    ("checkpoint_every", 7, "save_steps", 7),
+    ("num_generations", 2, "num_generations", 2),
+    ("batch_size", 16, "generation_batch_size", 16),
+    ("batch_size", 16, "gradient_accumulation_steps", 4),
+    ("micro_batch_size", 2, "per_device_train_batch_size", 2),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "argument", "expected"), SETTINGS)
+def test_every_setting_reaches_trl(tmp_path: Path, key: str, value: Any, argument: str, expected: Any) -> None:
+    arguments = grpo_config(parse_config(training_config(tmp_path, train={key: value})), tmp_path)
+    assert getattr(arguments, argument) == expected
+    assert (arguments.bf16, arguments.report_to, arguments.top_p) == (False, [], 1.0)
+    assert arguments.model_init_kwargs["dtype"] == "float32"
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no multiple of train\.micro_batch_size 4 times 3 process"):
+        grpo_config(parse_config(training_config(tmp_path)), tmp_path, processes=3)
+
+
+def test_a_loss_that_is_no_number_ends_the_run() -> None:
+    call: Any = SimpleNamespace(emit=pytest.fail, progress=pytest.fail)
+    state: Any = SimpleNamespace(global_step=3, max_steps=4, is_world_process_zero=True)
+    events = Events(call, SimpleNamespace(sampled_tokens=0))  # type: ignore[arg-type]
+    with pytest.raises(WorkerError, match="loss is nan at step 3"):
+        events.on_log(None, state, None, logs={"loss": float("nan"), "reward": 0.5})  # type: ignore[arg-type]
+
+
+def test_the_newest_checkpoints_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
+    for step in (2, 9, 10):
+        staged = tmp_path / ".partial" / f"checkpoint-{step}"
+        write_folder(staged, lambda folder: (folder / "state.json").write_text("{}") and None)
+        publish(staged, tmp_path, keep=2)
+    assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]
+
+
+def test_a_model_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write_folder(tmp_path / "model", fail)
+    assert not (tmp_path / "model").exists()
+    write_folder(tmp_path / "model", lambda folder: (folder / "config.json").write_text(json.dumps({})) and None)
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+
+
+def test_the_scripted_task_loads_as_a_users_file(tmp_path: Path) -> None:
+    assert type(load_task(parse_config(training_config(tmp_path)).task)).__name__ == "JudgedByHash"

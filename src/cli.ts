@@ -1,7 +1,8 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
-import type { Context, Outcome, RunOptions } from './commands/command.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import type { ConfigOptions, Context, Outcome, RunOptions } from './commands/command.ts';
+import type { TaskCheckOptions } from './commands/task-check.ts';
 
 /** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
 export async function runCli(context: Context): Promise<Outcome | undefined> {
@@ -41,6 +42,30 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string]>(async () => (await import('./commands/report.ts')).runReport));
 
+  const task = program
+    .command('task')
+    .description('try a task before a run depends on it')
+    .helpCommand(false);
+  addConfigOptions(task.command('check'))
+    .description(
+      "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows",
+    )
+    .argument(
+      '[task]',
+      'replaces task.name: path/to/file.py:Class, package.module:Class or the name of a built-in task',
+    )
+    .option('--rows <n>', 'how many rows', parseCount, 5)
+    .action(
+      runs<[string | undefined, TaskCheckOptions]>(
+        async () => (await import('./commands/task-check.ts')).runTaskCheck,
+      ),
+    );
+
+  const data = program.command('data').description('look at the data before a run').helpCommand(false);
+  addConfigOptions(data.command('stats'))
+    .description('rows, tools, parameters and calls; duplicates and near duplicates across the split')
+    .action(runs<[ConfigOptions]>(async () => (await import('./commands/data-stats.ts')).runDataStats));
+
   program
     .command('schema', { hidden: true })
     .description('the JSON Schema of a config, for editors')
@@ -51,17 +76,26 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
 }
 
 function addRunOptions(command: Command): Command {
+  return addConfigOptions(command)
+    .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
+    .option('--resume', 'go on where the run was interrupted')
+    .option('--dry-run', 'print the plan and start nothing');
+}
+
+function addConfigOptions(command: Command): Command {
   return command
     .requiredOption('-c, --config <file>', 'the config, a YAML file')
-    .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
     .option('--set <key=value>', 'replace a value of the config; repeatable', collect)
-    .option('--resume', 'go on where the run was interrupted')
-    .option('--dry-run', 'print the plan and start nothing')
     .option('--json', 'one JSON object on stdout, text for people on stderr')
     .option('--verbose', 'stack traces of errors');
 }
 
 const collect = (value: string, previous: string[] = []) => [...previous, value];
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return Number(text);
+}
 
 function readVersion(): string {
   return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;

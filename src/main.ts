@@ -9,7 +9,7 @@ const USAGE = 2;
 const BUG = 3;
 const INTERRUPTED = 130;
 const REPORT_IT =
-  'this is a defect of rrr: please report it, with what the same command prints under --verbose';
+  'this is a defect of rrr: please report it, with what the same command prints under --verbose; with a task of your own try rrr task check first';
 /** What stands before the message and before its cure, by exit code. */
 const LABELS: Record<number, [string, string]> = { [BUG]: ['bug: ', ''], [INTERRUPTED]: ['', 'resume: '] };
 
@@ -26,6 +26,7 @@ try {
   if (outcome) {
     (json ? process.stderr : process.stdout).write(`${outcome.text}\n`);
     if (json) process.stdout.write(`${JSON.stringify(outcome.json)}\n`);
+    process.exitCode = outcome.exitCode ?? 0;
   }
 } catch (error) {
   process.exitCode = report(error);

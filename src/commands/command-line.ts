@@ -10,6 +10,9 @@ export interface Invocation {
 }
 
 export function resumeLine({ cwd, program, args }: Invocation): string {
+  // Other commands leave nothing behind to go on with: they start over.
+  if (!['build-failures', 'train', 'eval'].includes(args[0] ?? ''))
+    return join([programName(program, cwd), ...args]);
   return join([programName(program, cwd), ...args.filter((arg) => arg !== '--resume'), '--resume']);
 }
 

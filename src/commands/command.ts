@@ -1,11 +1,14 @@
 /** What every command takes and gives back. */
 import type { Invocation } from './command-line.ts';
 
-export interface RunOptions {
+export interface ConfigOptions {
   config: string;
+  set?: string[];
+}
+
+export interface RunOptions extends ConfigOptions {
   /** The run directory. Default: runs/<name of the config>. */
   run?: string;
-  set?: string[];
   resume?: boolean;
   dryRun?: boolean;
 }
@@ -21,4 +24,6 @@ export interface Context extends Invocation {
 export interface Outcome {
   text: string;
   json: unknown;
+  /** Other than 0 where what was shown is bad news for the user: 2. */
+  exitCode?: number;
 }

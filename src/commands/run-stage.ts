@@ -5,7 +5,7 @@ import { renderProblems } from '../config/render.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import type { JobOptions } from '../jobs/job.ts';
-import type { Context, Outcome, RunOptions } from './command.ts';
+import type { ConfigOptions, Context, Outcome, RunOptions } from './command.ts';
 import { planStage, renderPlan, type Stage } from './plan.ts';
 import { ProgressRenderer } from './progress.ts';
 
@@ -30,7 +30,8 @@ export async function runStage(
   }
 }
 
-function requireConfig({ cwd, stderr }: Context, options: RunOptions): Config {
+/** Throws UserError with every problem of the config. */
+export function requireConfig({ cwd, stderr }: Context, options: ConfigOptions): Config {
   const { config, problems, warnings } = loadConfig({ file: options.config, sets: options.set ?? [], cwd });
   for (const warning of warnings) stderr.write(`warning: ${renderProblems([warning])}\n`);
   if (config) return config;

@@ -6,8 +6,7 @@ import { fingerprint, flatten } from '../run/decisive.ts';
 import { readJson, replaceJson } from '../run/files.ts';
 import { readManifest, updateManifest } from '../run/manifest.ts';
 import type { RunPaths } from '../run/paths.ts';
-import { toRrrError } from '../workers/errors.ts';
-import { Worker } from '../workers/worker.ts';
+import { askWorker } from './ask.ts';
 import type { SamplerOptions } from './job.ts';
 
 /** Prepares the data unless RUN/data holds it already. Only the holder of the run's lock may. */
@@ -26,35 +25,22 @@ export async function prepareData(paths: RunPaths, options: SamplerOptions): Pro
 }
 
 async function callPrepare(paths: RunPaths, options: SamplerOptions): Promise<PrepareResult> {
-  const { config, launcher, log, progress, signal } = options;
-  const { ready_timeout_s, call_timeout_s, stop_grace_s } = config.workers;
-  signal.throwIfAborted();
+  const { config, progress } = options;
   progress.start('reading the data', config.data.rows ?? null);
-  const spec = {
+  const question = {
     name: 'prepare',
     module: 'rrr_workers.prepare',
-    config,
-    options: {},
-    readyTimeoutS: ready_timeout_s,
+    method: 'prepare',
+    params: { output: paths.data },
     onProgress: ({ done, total }: { done: number; total: number | null }) => progress.update({ done, total }),
   };
-  const worker = new Worker(spec, launcher, log);
-  const stop = () => void worker.stop(stop_grace_s);
-  signal.addEventListener('abort', stop);
   try {
-    await worker.ready;
-    const value = await worker.call('prepare', { output: paths.data }, { timeoutS: call_timeout_s });
-    const summary = prepareResult.parse(value);
+    const summary = prepareResult.parse(await askWorker(question, options));
     progress.update({ done: summary.read, total: summary.read });
     if (summary.skipped > 0)
       progress.note(`skipped ${summary.skipped} bad rows: ${summary.skipped_examples[0]} ...`);
     return summary;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw toRrrError(error);
   } finally {
-    signal.removeEventListener('abort', stop);
-    await worker.stop(stop_grace_s);
     progress.finish();
   }
 }

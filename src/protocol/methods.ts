@@ -58,6 +58,67 @@ export const prepareResult = z.object({
 });
 export type PrepareResult = z.output<typeof prepareResult>;
 
+/** check {rows}: what a task makes of its first rows. */
+export const taskCheckResult = z.object({
+  task: z.string(),
+  rows: z.array(
+    z.object({
+      /** Where the row is, such as "rows.jsonl:3". */
+      place: z.string(),
+      id: z.string(),
+      /** Messages of the first try. */
+      prompt: z.array(z.object({ role: z.string(), content: z.string() })),
+      checks: z.array(
+        z.object({
+          source: z.enum(['reference', 'empty', 'other row', 'corrupted']),
+          answer: z.string(),
+          /** "passed", "failed" (of any kind), a kind, or "any". */
+          expected: z.string(),
+          /** The verdict's kind, "passed" included; "raised" where there was no verdict. */
+          kind: z.string(),
+          detail: z.string(),
+          ok: z.boolean(),
+        }),
+      ),
+    }),
+  ),
+  /** Rows that the task refused; problems as well unless data.on_bad_row is skip. */
+  bad_rows: z.array(z.string()),
+  /** All that is wrong: the task holds when there are none. */
+  problems: z.array(z.object({ place: z.string(), message: z.string(), cure: z.string() })),
+  /** What was not tried, and what is odd without being wrong for sure. */
+  notes: z.array(z.string()),
+});
+export type TaskCheckResult = z.output<typeof taskCheckResult>;
+
+/** stats {}: what is in the data, as a run would split it. */
+export const dataStatsResult = z.object({
+  rows: count,
+  bad_rows: count,
+  bad_examples: z.array(z.string()),
+  /** Distinct queries. */
+  splits: z.object({ train: count, test: count, unused: count }),
+  /** The task's own: tools and calls for function calling. */
+  task: z.record(z.string(), z.json()),
+  duplicates: z.object({
+    /** Rows with the content of an earlier one. */
+    exact: count,
+    /** Distinct rows that share an earlier one's split key, and so its side. */
+    same_problem: count,
+    /** Split keys on both sides: 0, or the split is broken. */
+    across_split: count,
+    /** Test rows with nearly the words of a training row; null for tasks without a text to compare. */
+    near_across_split: z
+      .object({
+        test_rows: count,
+        pairs: count,
+        examples: z.array(z.object({ test: z.string(), train: z.string(), similarity: z.number() })),
+      })
+      .nullable(),
+  }),
+});
+export type DataStatsResult = z.output<typeof dataStatsResult>;
+
 /** Events of train {failures, output, resume}. */
 export const trainEvent = z.discriminatedUnion('kind', [
   z.object({

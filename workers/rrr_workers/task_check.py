@@ -105,9 +105,7 @@ def _read_queries(config: Config, task: Task, count: int, report: Report) -> tup
     """The first ``count`` queries by their place, and the rows that the task refused on the way."""
     queries: dict[str, Query] = {}
     bad_rows: list[str] = []
-    seen = 0
-    for place, row in read_rows(config, task):
-        seen += 1
+    for seen, (place, row) in enumerate(read_rows(config, task), start=1):
         try:
             if isinstance(row, BadRow):
                 raise row

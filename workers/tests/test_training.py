@@ -58,7 +58,9 @@ def test_a_run_tells_what_it_does(unbroken: Run, tiny_model: Path) -> None:
     assert not same_weights(output / "model", tiny_model)
 
 
-def test_the_model_opens_in_transformers_and_vllm(unbroken: Run, tiny_model: Path) -> None:
+def test_the_model_opens_in_transformers_and_vllm(
+    unbroken: Run, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from vllm import LLM, SamplingParams
@@ -73,8 +75,8 @@ def test_the_model_opens_in_transformers_and_vllm(unbroken: Run, tiny_model: Pat
     ids = original.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     assert trained.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) == ids
     config = parse_config(training_config(tiny_model))
-    arguments = engine_arguments(config, str(model)) | {"distributed_executor_backend": "external_launcher"}
-    llm = LLM(**arguments)
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    llm = LLM(**engine_arguments(config, str(model)))
     assert llm.get_tokenizer().encode(text) == original.encode(text)
     prompt = torch.tensor([ids])
     written = AutoModelForCausalLM.from_pretrained(model).generate(prompt, do_sample=False, max_new_tokens=8)

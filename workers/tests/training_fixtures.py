@@ -1,10 +1,12 @@
 """What the tests of training share: a small run's config, its failures, and a call as the protocol would make it."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from harness import resolved_config
 
@@ -60,8 +62,14 @@ def run_training(
     on_event: Callable[[dict[str, Any], Call], None] = lambda _event, _call: None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Train in this process. Returns the result and the events; the events so far are in ``error.events`` of errors."""
-    parsed: Config = parse_config(config)
-    prepare_environment(parsed, engines=1)
+    with patch.dict(os.environ):  # a trainer sets its rank and its port, which are nothing for other processes
+        return _train(parse_config(config), failures, output, resume, on_event)
+
+
+def _train(
+    config: Config, failures: Path, output: Path, resume: bool, on_event: Callable[[dict[str, Any], Call], None]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    prepare_environment(config, engines=1)
     from rrr_workers.training.run import train
 
     events: list[dict[str, Any]] = []
@@ -74,7 +82,7 @@ def run_training(
 
     call = Call(1, "train", params, emit, lambda *_: None, threading.Event())
     try:
-        return train(parsed, load_task(parsed.task), call), events
+        return train(config, load_task(config.task), call), events
     except Exception as error:
         error.events = events  # type: ignore[attr-defined]
         raise

@@ -44,6 +44,9 @@ class TrainingRole:
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
     prepare_environment(config, engines=1)
+    if "WORLD_SIZE" not in os.environ:  # alone, without a distributed launcher
+        # With several GPUs in sight transformers would split every batch over them, which TRL refuses.
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # a warning about rollout_func: trl is pinned
     return TrainingRole(config, load_task(config.task))
 

@@ -14,15 +14,17 @@ from rrr_workers.protocol import UserError
 
 
 def compute_dtype(config: Config) -> str:
-    """What the trainer computes in, and so the dtype of its engine: float32, bfloat16 or float16.
+    """What the trainer computes in, and so the dtype of its engine: float32 or bfloat16.
 
-    On a CPU it is float32, whatever the config says: there, vLLM takes weight updates in no other dtype.
+    On a CPU it is float32, whatever the config says: there, vLLM takes weight updates in no other dtype. bfloat16
+    stands in for float16, in which small gradients vanish unless the loss is scaled.
     """
     if is_cpu_backend():
         return "float32"
-    if config.model.dtype == "auto":
-        return checkpoint_dtype(config.model.name, config.model.revision)
-    return config.model.dtype
+    dtype: str = config.model.dtype
+    if dtype == "auto":
+        dtype = checkpoint_dtype(config.model.name, config.model.revision)
+    return "float32" if dtype == "float32" else "bfloat16"
 
 
 def prompts_per_step(config: Config) -> int:
@@ -48,7 +50,7 @@ def grpo_config(config: Config, checkpoints: Path, processes: int = 1) -> GRPOCo
         # Devices and arithmetic
         use_cpu=is_cpu_backend(),
         bf16=dtype == "bfloat16",
-        fp16=dtype == "float16",
+        fp16=False,
         model_init_kwargs={"dtype": "float32", "revision": config.model.revision},
         disable_dropout=True,
         gradient_checkpointing=train.gradient_checkpointing,

@@ -49,12 +49,10 @@ class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if logs is None or "loss" not in logs:  # the summary at the end of training
+        if not logs or "loss" not in logs or not state.is_world_process_zero:  # without a loss: the closing summary
             return
-        if not state.is_world_process_zero:
-            return
-        # Without a KL penalty TRL measures no KL.
-        values = {field: logs.get(key, 0.0) for field, key in _FIELDS.items()}
+        # TRL measures no KL without a KL penalty, and logs None for a deviation over fewer than two rewards.
+        values: dict[str, float] = {field: logs.get(key) or 0.0 for field, key in _FIELDS.items()}
         for field, value in values.items():
             if not math.isfinite(value):
                 raise WorkerError(

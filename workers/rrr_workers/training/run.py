@@ -9,11 +9,10 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rrr_workers.config import Config
-from rrr_workers.engines.vllm_args import checkpoint_dtype
 from rrr_workers.protocol import Call, UserError
 from rrr_workers.tasks.base import Task
 from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of, write_folder
-from rrr_workers.training.config import grpo_config, prompts_per_step
+from rrr_workers.training.config import compute_dtype, grpo_config, prompts_per_step
 from rrr_workers.training.failures import load_failures, training_order
 from rrr_workers.training.rollout import Rollout
 from rrr_workers.training.trainer import ReflectionTrainer
@@ -35,9 +34,10 @@ def train(config: Config, task: Task, call: Call) -> dict[str, Any]:
     order = training_order(len(failures), config.train.steps * prompts_per_step(config), config.seed)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     try:
-        trainer = ReflectionTrainer(
-            config, grpo_config(config, checkpoints, processes), tokenizer, rollout, order, call
-        )
+        arguments = grpo_config(config, checkpoints, processes)
+        trainer = ReflectionTrainer(config, arguments, tokenizer, rollout, order, call)
+        if call.stopping.is_set():  # while the model was loaded
+            return {"step": step_of(last) if last else 0, "stopped": True, "model": None}
         if last:
             call.emit({"kind": "resumed", "step": step_of(last), "path": str(last)})
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -63,9 +63,8 @@ def _last_checkpoint(folder: Path, *, resume: bool) -> Path | None:
 
 
 def _save_model(config: Config, trainer: ReflectionTrainer, tokenizer: PreTrainedTokenizerBase, target: Path) -> None:
-    """The trained model in the dtype that the original came in, so that both are loaded alike."""
-    dtype = checkpoint_dtype(config.model.name, config.model.revision)
-    trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, dtype))
+    """The trained model in the dtype that it was sampled in: that is the policy which earned the rewards."""
+    trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, compute_dtype(config)))
 
     def write(folder: Path) -> None:
         trained.save_pretrained(folder, state_dict=trainer.accelerator.get_state_dict(trainer.model))

@@ -1,0 +1,44 @@
+/** `rrr data stats`: what is in the data, and what would leak from training to evaluation. */
+import { describeData } from '../jobs/inspect.ts';
+import type { DataStatsResult } from '../protocol/methods.ts';
+import type { ConfigOptions, Context, Outcome } from './command.ts';
+import { requireConfig } from './run-stage.ts';
+
+export async function runDataStats(context: Context, options: ConfigOptions): Promise<Outcome> {
+  const config = requireConfig(context, options);
+  const stats = await describeData({ config, signal: context.signal });
+  return { text: render(stats), json: stats };
+}
+
+function render({ rows, bad_rows, bad_examples, splits, task, duplicates }: DataStatsResult): string {
+  const near = duplicates.near_across_split;
+  const lines: [string, string][] = [
+    ['rows', `${rows}`],
+    ['rows the task refuses', `${bad_rows}`],
+    ...bad_examples.map((example): [string, string] => ['', example]),
+    ['training queries', `${splits.train}`],
+    ['test queries', `${splits.test}`],
+    ['unused queries', `${splits.unused}`],
+    ...Object.entries(task).map(([key, value]): [string, string] => [key.replaceAll('_', ' '), show(value)]),
+    ['exact duplicates', `${duplicates.exact}, dropped`],
+    ['the same problem again', `${duplicates.same_problem}, on one side of the split`],
+    ['the same problem across the split', `${duplicates.across_split}`],
+    [
+      'near duplicates across the split',
+      near ? `${near.test_rows} test queries, ${near.pairs} pairs` : 'not looked for: the task gives no text',
+    ],
+    ...(near?.examples ?? []).flatMap(({ test, train, similarity }): [string, string][] => [
+      ['', `${similarity}  test   ${JSON.stringify(test)}`],
+      ['', `${' '.repeat(`${similarity}`.length)}  train  ${JSON.stringify(train)}`],
+    ]),
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+/** Numbers, spreads as the built-in tasks give them, and whatever else a task tells. */
+function show(value: DataStatsResult['task'][string] | undefined): string {
+  if (typeof value === 'object' && value !== null && 'mean' in value)
+    return `${value.mean}, from ${value.min} to ${value.max}`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

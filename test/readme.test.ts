@@ -1,0 +1,50 @@
+/** What the README shows is what a reader gets. */
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+
+const README = readFileSync('README.md', 'utf8');
+
+/** Bodies of the fenced blocks of one language. */
+const blocks = (language: string) =>
+  [...README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, body]) => body as string);
+
+/** A folder with the layout of a clone, where a config can be put next to the model it names. */
+function clone(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'rrr-readme-'));
+  mkdirSync(join(folder, 'configs'));
+  symlinkSync(resolve('models'), join(folder, 'models'));
+  return folder;
+}
+
+const rrr = (args: string[], cwd = '.') =>
+  execa('node', [resolve('dist/main.js'), ...args], { cwd, reject: false });
+
+test('the config on the first screen is a whole config', async () => {
+  const [yaml] = blocks('yaml');
+  const cwd = clone();
+  writeFileSync(join(cwd, 'configs/demo.yaml'), yaml as string);
+  const { stderr, exitCode } = await rrr(['build-failures', '-c', 'configs/demo.yaml', '--dry-run'], cwd);
+  expect(stderr).toBe('');
+  expect(exitCode).toBe(0);
+});
+
+test.each(blocks('sh').flatMap((body) => body.match(/^rrr [^#\n]+/gm) ?? []))('%s', async (line) => {
+  const { stderr, exitCode } = await rrr([...line.trim().split(/\s+/).slice(1), '--dry-run']);
+  expect(stderr).toBe('');
+  expect(exitCode).toBe(0);
+});
+
+test('a mistake in a config is shown as the README shows it', async () => {
+  const shown = blocks('').find((body) => body.startsWith('configs/mine.yaml:')) as string;
+  const cwd = clone();
+  const lines = readFileSync('configs/demo.yaml', 'utf8').split('\n');
+  const steps = lines.findIndex((line) => line.startsWith('  steps:'));
+  lines[steps] = '  stepz: 100';
+  writeFileSync(join(cwd, 'configs/mine.yaml'), lines.join('\n'));
+  const { stderr, exitCode } = await rrr(['train', '-c', 'configs/mine.yaml'], cwd);
+  expect(exitCode).toBe(2);
+  expect(stderr.trim()).toContain(shown.trim());
+});

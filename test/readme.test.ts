@@ -9,7 +9,9 @@ const README = readFileSync('README.md', 'utf8');
 
 /** Bodies of the fenced blocks of one language. */
 const blocks = (language: string) =>
-  [...README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, body]) => body as string);
+  [...README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(
+    ([, body]) => body as string,
+  );
 
 /** A folder with the layout of a clone, where a config can be put next to the model it names. */
 function clone(): string {

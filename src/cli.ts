@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import type { ConfigOptions, Context, Outcome, RunOptions } from './commands/command.ts';
+import type { LogsOptions } from './commands/logs.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 
 /** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
@@ -9,7 +10,9 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
   let outcome: Outcome | undefined;
   /** An action that loads its command, runs it and keeps what it gives back. */
   const runs =
-    <Args extends unknown[]>(load: () => Promise<(context: Context, ...args: Args) => Promise<Outcome>>) =>
+    <Args extends unknown[]>(
+      load: () => Promise<(context: Context, ...args: Args) => Promise<Outcome | undefined>>,
+    ) =>
     async (...args: Args) => {
       outcome = await (await load())(context, ...args);
     };
@@ -42,13 +45,32 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string]>(async () => (await import('./commands/report.ts')).runReport));
 
+  program
+    .command('status')
+    .description('how a run stands, also while it runs: stage, pace, failures by kind, workers')
+    .argument('<run>', 'the run directory')
+    .option('--json', 'one JSON object on stdout')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[string]>(async () => (await import('./commands/status.ts')).runStatus));
+
+  program
+    .command('logs')
+    .description('the log of a run, or the stderr of one of its workers')
+    .argument('<run>', 'the run directory')
+    .option('--worker <name>', "the last attempt's stderr of this worker, such as sampler-0")
+    .option('--lines <n>', 'how many of the last lines', parseCount, 50)
+    .option('--follow', 'go on with what comes, until Ctrl-C')
+    .option('--json', 'one JSON object a line')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[string, LogsOptions]>(async () => (await import('./commands/logs.ts')).runLogs));
+
   const task = program
     .command('task')
     .description('try a task before a run depends on it')
     .helpCommand(false);
   addConfigOptions(task.command('check'))
     .description(
-      "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows",
+      "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows; exit code 2 when the task, or its data, won't do",
     )
     .argument(
       '[task]',

@@ -22,7 +22,8 @@ const json = invocation.args.includes('--json');
 const verbose = invocation.args.includes('--verbose');
 
 try {
-  const outcome = await runCli({ ...invocation, signal: stopOnSignals(), stderr: process.stderr });
+  const { stdout, stderr } = process;
+  const outcome = await runCli({ ...invocation, signal: stopOnSignals(), stdout, stderr });
   if (outcome) {
     (json ? process.stderr : process.stdout).write(`${outcome.text}\n`);
     if (json) process.stdout.write(`${JSON.stringify(outcome.json)}\n`);
@@ -38,7 +39,9 @@ function stopOnSignals(): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(INTERRUPTED);
-      process.stderr.write(`\n${signal}: finishing what runs; once more to stop at once\n`);
+      // Whoever only looks on has nothing to finish.
+      if (invocation.args[0] !== 'logs')
+        process.stderr.write(`\n${signal}: finishing what runs; once more to stop at once\n`);
       controller.abort(new InterruptedError(resumeLine(invocation)));
     });
   }

@@ -33,10 +33,24 @@ test('the config on the first screen is a whole config', async () => {
   expect(exitCode).toBe(0);
 });
 
+/** Commands that are quick are run, those that work for long only planned. */
 test.each(blocks('sh').flatMap((body) => body.match(/^rrr [^#\n]+/gm) ?? []))('%s', async (line) => {
-  const { stderr, exitCode } = await rrr([...line.trim().split(/\s+/).slice(1), '--dry-run']);
-  expect(stderr).toBe('');
+  const args = line.trim().split(/\s+/).slice(1);
+  const isQuick = args[0] === 'task' || args[0] === 'data';
+  const { stderr, exitCode } = await rrr(isQuick ? args : [...args, '--dry-run']);
+  if (!isQuick) expect(stderr).toBe('');
   expect(exitCode).toBe(0);
+});
+
+test('the files that the README quotes are quoted whole', () => {
+  const quoted = [...blocks('python'), ...blocks('js'), ...blocks('yaml').slice(1)];
+  const files = ['near.py', 'near.mjs', 'near.yaml', 'near-command.yaml'];
+  expect(quoted).toEqual(
+    files.map((file) => {
+      const text = readFileSync(join('test/fixtures/own-task', file), 'utf8');
+      return text.replace(/^#.*\n/gm, '');
+    }),
+  );
 });
 
 test('a mistake in a config is shown as the README shows it', async () => {

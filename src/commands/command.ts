@@ -16,6 +16,8 @@ export interface RunOptions extends ConfigOptions {
 export interface Context extends Invocation {
   /** Aborted by the first Ctrl-C: finish what runs, start nothing new. */
   signal: AbortSignal;
+  /** For the command that shows lines as they come; an Outcome is shown by main.ts. */
+  stdout: NodeJS.WriteStream;
   /** For people and only while the command runs: progress, warnings. */
   stderr: NodeJS.WriteStream;
 }

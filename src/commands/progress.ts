@@ -1,6 +1,6 @@
 /** Progress for people: one line that is redrawn on a terminal, a plain line every few seconds elsewhere. */
 import { clearLine, cursorTo } from 'node:readline';
-import type { Progress, ProgressUpdate } from '../jobs/progress.ts';
+import { measurePace, type Progress, type ProgressUpdate } from '../jobs/progress.ts';
 import { duration } from '../report/format.ts';
 
 const REDRAW_MS = 100;
@@ -79,14 +79,12 @@ export class ProgressRenderer implements Progress {
   }
 }
 
-function describePhase(phase: Phase, now: number): string {
-  const seconds = (now - phase.startedAt) / 1000;
-  const rate = (phase.done - phase.before) / seconds;
+export function describePhase(phase: Phase, now: number): string {
+  const { seconds, rate, eta } = measurePace(phase, now);
   const parts = [describeCount(phase)];
   if (phase.total) parts.push(`${Math.floor((100 * phase.done) / phase.total)} %`);
   if (rate > 0) parts.push(rate >= 1 ? `${rate.toFixed(1)}/s` : `${(60 * rate).toFixed(1)}/min`);
-  if (rate > 0 && phase.total !== null) parts.push(`ETA ${duration((phase.total - phase.done) / rate)}`);
-  else parts.push(duration(seconds));
+  parts.push(eta === null ? duration(seconds) : `ETA ${duration(eta)}`);
   return join(parts.join('  '), phase);
 }
 

@@ -5,6 +5,8 @@ import { renderProblems } from '../config/render.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import type { JobOptions } from '../jobs/job.ts';
+import { RecordedProgress } from '../jobs/recorded-progress.ts';
+import { runPaths } from '../run/paths.ts';
 import type { ConfigOptions, Context, Outcome, RunOptions } from './command.ts';
 import { planStage, renderPlan, type Stage } from './plan.ts';
 import { ProgressRenderer } from './progress.ts';
@@ -22,7 +24,7 @@ export async function runStage(
     const plan = await planStage(stage, config, run);
     return { text: renderPlan(plan), json: plan };
   }
-  const progress = new ProgressRenderer(context.stderr);
+  const progress = new RecordedProgress(new ProgressRenderer(context.stderr), runPaths(run).status);
   try {
     return await work({ config, run, resume: options.resume ?? false, signal: context.signal, progress });
   } finally {

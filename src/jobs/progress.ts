@@ -17,4 +17,19 @@ export interface Progress {
   finish(): void;
 }
 
+/** Items a second since `startedAt`, not counting what was done `before`, and the seconds that the rest takes so. */
+export function measurePace(
+  {
+    done,
+    before,
+    total,
+    startedAt,
+  }: Pick<ProgressUpdate, 'done' | 'total'> & { before: number; startedAt: number },
+  now: number,
+): { seconds: number; rate: number; eta: number | null } {
+  const seconds = (now - startedAt) / 1000;
+  const rate = seconds > 0 ? (done - before) / seconds : 0;
+  return { seconds, rate, eta: rate > 0 && total !== null ? (total - done) / rate : null };
+}
+
 export const silentProgress: Progress = { start() {}, update() {}, note() {}, finish() {} };

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 
-interface Holder {
+export interface Holder {
   pid: number;
   /** When that process started, in the kernel's ticks: process ids come back. */
   started: string | undefined;
@@ -26,6 +26,12 @@ export function lockRun(path: string): () => void {
     rmSync(mine, { force: true });
   }
   return () => rmSync(path, { force: true });
+}
+
+/** Who works on the run now, if anyone does. */
+export function readLivingHolder(path: string): Holder | undefined {
+  const holder = readHolder(path);
+  return holder && isAlive(holder) ? holder : undefined;
 }
 
 /** Removes the lock of a dead process. One process at a time may, or the second would remove the first one's lock. */

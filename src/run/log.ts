@@ -5,5 +5,6 @@ import type { RunPaths } from './paths.ts';
 
 export function openLog({ logs, log }: RunPaths): Logger {
   mkdirSync(logs, { recursive: true });
-  return pino({ base: { pid: process.pid } }, pino.destination({ dest: log, sync: true }));
+  // Not "pid": a line about a worker holds the worker's.
+  return pino({ base: { rrr: process.pid } }, pino.destination({ dest: log, sync: true }));
 }

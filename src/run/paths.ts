@@ -6,6 +6,7 @@ export function runPaths(run: string) {
     run,
     manifest: join(run, 'run.json'),
     lock: join(run, 'lock'),
+    status: join(run, 'status.json'),
     logs: join(run, 'logs'),
     log: join(run, 'logs', 'rrr.log'),
     data: join(run, 'data'),

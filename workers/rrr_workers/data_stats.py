@@ -7,6 +7,8 @@ Method ``stats`` {}: reads every row that the config names; limits of a split (t
 
 import asyncio
 from collections import Counter
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from rrr_workers.config import Config
@@ -40,7 +42,7 @@ class DataDescriber:
 
 
 def describe(config: Config, task: Task) -> dict[str, Any]:
-    """``{rows, bad_rows, bad_examples, splits, task, duplicates}``.
+    """``{rows, bad_rows, bad_examples, splits, task, duplicates}``: ``dataStatsResult`` of src/protocol/methods.ts.
 
     ``duplicates``: ``exact``, rows with the content of an earlier one; ``same_problem``, rows that share an earlier
     one's split key (they stay on its side); ``across_split``, keys on both sides, which must be 0;
@@ -88,11 +90,12 @@ def _near(task: Task, test: list[Query], train: list[Query]) -> dict[str, Any] |
         return None
     left, right = [text or "" for text in texts_test], [text or "" for text in texts_train]
     found = list(near_duplicates(left, right))
+    nearest = {index: max(group, key=itemgetter(2)) for index, group in groupby(found, key=itemgetter(0))}
     examples = [
         {"test": left[i], "train": right[j], "similarity": round(similarity, 3)}
-        for i, j, similarity in found[:_EXAMPLES]
+        for i, j, similarity in islice(nearest.values(), _EXAMPLES)
     ]
-    return {"test_rows": len({index for index, _, _ in found}), "pairs": len(found), "examples": examples}
+    return {"test_rows": len(nearest), "pairs": len(found), "examples": examples}
 
 
 async def build(config: Config, options: dict[str, Any]) -> Role:

@@ -68,42 +68,32 @@ class Check:
     ok: bool = False
 
 
-class Report:
-    """What is wrong so far, each with its place and its cure."""
-
-    def __init__(self) -> None:
-        self.problems: list[dict[str, str]] = []
-
-    def add(self, place: str, problem: Problem) -> None:
-        self.problems.append({"place": place, "message": str(problem), "cure": problem.cure})
-
-
 def check_task(config: Config, task: Task, count: int) -> dict[str, Any]:
     """``{task, rows: [{place, id, prompt, checks}], bad_rows, problems: [{place, message, cure}], notes}``.
 
     It is ``taskCheckResult`` of src/protocol/methods.ts. The task holds when there are no ``problems``.
     """
-    report = Report()
-    queries, bad_rows = _read_queries(config, task, count, report)
+    queries, bad_rows, problems = _read_queries(config, task, count)
     places, usable = list(queries), list(queries.values())
     rows: list[dict[str, Any]] = []
     checks: list[Check] = []
     for place, query, neighbour in zip(places, usable, usable[1:] + usable[:1], strict=True):
-        prompt, row_checks = _check_row(task, query, neighbour, partial(report.add, place))
+        prompt, row_checks, found = _check_row(task, query, neighbour)
+        problems += [_entry(place, problem) for problem in found]
         checks += row_checks
         rows.append({"place": place, "id": query.id, "prompt": prompt, "checks": [asdict(c) for c in row_checks]})
-    return {
-        "task": task.name,
-        "rows": rows,
-        "bad_rows": bad_rows,
-        "problems": report.problems,
-        "notes": list(_notes(checks)),
-    }
+    notes = list(_notes(checks))
+    return {"task": task.name, "rows": rows, "bad_rows": bad_rows, "problems": problems, "notes": notes}
 
 
-def _read_queries(config: Config, task: Task, count: int, report: Report) -> tuple[dict[str, Query], list[str]]:
-    """The first ``count`` queries by their place, and the rows that the task refused on the way."""
+def _entry(place: str, problem: Problem) -> dict[str, str]:
+    return {"place": place, "message": str(problem), "cure": problem.cure}
+
+
+def _read_queries(config: Config, task: Task, count: int) -> tuple[dict[str, Query], list[str], list[dict[str, str]]]:
+    """The first ``count`` queries by their place, the rows that the task refused on the way, and problems."""
     queries: dict[str, Query] = {}
+    problems: list[dict[str, str]] = []
     bad_rows: list[str] = []
     for seen, (place, row) in enumerate(read_rows(config, task), start=1):
         try:
@@ -113,22 +103,21 @@ def _read_queries(config: Config, task: Task, count: int, report: Report) -> tup
         except BadRow as error:
             bad_rows.append(f"{place}: {error}")
             if config.data.on_bad_row == "fail":
-                report.add(place, Problem(str(error), "fix the row, or set data.on_bad_row: skip"))
+                problems.append(_entry(place, Problem(str(error), "fix the row, or set data.on_bad_row: skip")))
         except Problem as problem:
-            report.add(place, problem)
+            problems.append(_entry(place, problem))
         if len(queries) == count or seen - len(queries) == count:
             break
-    if not queries and not report.problems:
+    if not queries and not problems:
         raise UserError("no row is usable:\n  " + "\n  ".join(bad_rows or ["there are no rows"]), cure="fix the data")
-    return queries, bad_rows
+    return queries, bad_rows, problems
 
 
-def _check_row(
-    task: Task, query: Query, neighbour: Query, report: Callable[[Problem], None]
-) -> tuple[list[Message], list[Check]]:
-    """The first prompt, and every verdict."""
+def _check_row(task: Task, query: Query, neighbour: Query) -> tuple[list[Message], list[Check], list[Problem]]:
+    """The first prompt, every verdict, and what is wrong."""
     prompt: list[Message] = []
     checks: list[Check] = []
+    problems: list[Problem] = []
     try:
         prompt = _run("the prompt, from the templates and prompt_fields,", partial(_prompt, task, query))
         for check in _answers(task, query, neighbour):
@@ -136,14 +125,14 @@ def _check_row(
             try:
                 _judge(task, query, check)
             except Problem as problem:
-                report(problem)
+                problems.append(problem)
     except Problem as problem:
-        report(problem)
-    return prompt, checks
+        problems.append(problem)
+    return prompt, checks, problems
 
 
 def _normalise(task: Task, row: Mapping[str, Any], earlier: Mapping[str, Query]) -> Query:
-    query: Any = _run("normalise", partial(task.normalise, row))
+    query: Any = _run("normalise", partial(task.normalise, row), (BadRow, WorkerError))
     if not isinstance(query, Query):
         raise Problem(f"normalise gave {query!r}", "return a Query")
     if not isinstance(query.id, str):
@@ -171,16 +160,22 @@ def _prompt(task: Task, query: Query) -> list[Message]:
 
 
 def _answers(task: Task, query: Query, neighbour: Query) -> Iterator[Check]:
-    reference = _run("reference_answer", partial(task.reference_answer, query))
+    reference: Any = _run("reference_answer", partial(task.reference_answer, query))
     other = _run("reference_answer", partial(task.reference_answer, neighbour))
+    if not isinstance(reference, str | None):
+        raise Problem(f"reference_answer gave {reference!r}", "return a text, or None where there is no answer")
     if reference is not None:
         yield Check("reference", reference, "passed")
     yield Check("empty", "", "failed")
-    if other is not None and other != reference:
+    if isinstance(other, str) and other != reference:
         yield Check("other row", other, "any")
-    for answer, kind in _run("corruptions", lambda: list(task.corruptions(query))):
+    for answer, kind in _run("corruptions", partial(_corruptions, task, query)):
         # A verifier from outside has kinds of its own.
         yield Check("corrupted", answer, "failed" if task.blocking else kind)
+
+
+def _corruptions(task: Task, query: Query) -> list[tuple[str, str]]:
+    return [(str(answer), str(kind)) for answer, kind in task.corruptions(query)]
 
 
 def _judge(task: Task, query: Query, check: Check) -> None:
@@ -189,9 +184,11 @@ def _judge(task: Task, query: Query, check: Check) -> None:
     verdict: Any = _run(f"judge of {shown}", partial(task.judge, query, check.answer, "stop"))
     if not isinstance(verdict, Verdict):
         raise Problem(f"judge gave {verdict!r} for {shown}", "return a Verdict from every branch of judge")
+    if not (isinstance(verdict.kind, str) and isinstance(verdict.detail, str)):
+        raise Problem(f"judge gave {verdict!r} for {shown}", "kind and detail must be texts")
     check.kind, check.detail = verdict.kind, verdict.detail
     detail = f" ({verdict.detail})" if verdict.detail else ""
-    if verdict.passed != (verdict.kind == "passed"):
+    if verdict.passed is not (verdict.kind == "passed"):
         cure = 'give passed verdicts the kind "passed", and no others'
         raise Problem(f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} for {shown}", cure)
     if not verdict.passed and verdict.kind not in task.error_kinds and not task.blocking:
@@ -218,17 +215,17 @@ def _notes(checks: list[Check]) -> Iterator[str]:
     if "reference" not in sources:
         yield "no reference answer was tried: give the task a reference_answer (task custom: task.options.reference)"
     if "corrupted" not in sources:
-        yield "no corrupted answer was tried, only an empty one: give the task corruptions"
+        yield "no corrupted answer was tried, only an empty one: a task class may give corruptions"
     others = [check for check in checks if check.source == "other row"]
     if others and all(check.kind == "passed" for check in others):
         yield "the reference answer of another row passes on every row: does the verifier look at the row?"
 
 
-def _run(what: str, code: Callable[[], T]) -> T:
-    """What ``code`` of the task gives; what it raises is a :class:`Problem`."""
+def _run(what: str, code: Callable[[], T], allowed: tuple[type[Exception], ...] = (WorkerError,)) -> T:
+    """What ``code`` of the task gives; what it raises is a :class:`Problem`, unless it is ``allowed``."""
     try:
         return code()
-    except (BadRow, WorkerError):
+    except allowed:
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,9 +1,8 @@
-"""`task check` and `data stats` as workers, and near duplicates."""
+"""`data stats` as a worker, and near duplicates."""
 
 import json
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from real_data import FOLDER, rows
 from rrr_workers.config import parse_config
 from rrr_workers.data_stats import describe
 from rrr_workers.near_duplicates import near_duplicates
-from rrr_workers.protocol import UserError
-from rrr_workers.task_check import check_task
 from rrr_workers.tasks.registry import load_task
 
 
@@ -26,64 +23,6 @@ def call(module: str, log: Path, config: dict[str, Any], method: str, **params: 
         worker.call(1, method, params)
         value: dict[str, Any] = worker.read_until("result")["value"]
         return value
-
-
-def test_check_shows_prompts_and_verdicts(tmp_path: Path) -> None:
-    config = resolved_config(task={"name": "function_calling"})
-    found = call("rrr_workers.task_check", tmp_path / "log", config, "check", rows=3)
-    assert (found["problems"], found["referenced"], found["bad_rows"]) == (0, 3, [])
-    for row in found["rows"]:
-        assert "These tools are available" in row["prompt"][0]["content"]
-        assert [check["expected"] for check in row["checks"]][:2] == ["passed", "failed"]
-        assert {"no_call", "not_parsable", "unknown_tool", "wrong_argument"} <= {c["kind"] for c in row["checks"]}
-
-
-def test_check_finds_a_verifier_that_is_too_kind_and_a_kind_that_is_not_declared(tmp_path: Path) -> None:
-    (tmp_path / "kind.py").write_text(
-        textwrap.dedent(
-            """
-            from rrr_workers.tasks.base import Prompts, Query, Task, Verdict
-
-            class Kind(Task):
-                name = "kind"
-                error_kinds = ("other",)
-                default_prompts = Prompts("{word}", "Why?", "Again")
-                placeholders = ("word",)
-
-                def normalise(self, raw):
-                    return Query(raw["word"], dict(raw))
-
-                def judge(self, query, completion, finish_reason):
-                    if not completion:
-                        return Verdict(True, "passed")
-                    passed = completion == query.fields["word"]
-                    return Verdict(passed, "passed" if passed else "undeclared")
-
-                def reference_answer(self, query):
-                    return query.fields["word"]
-            """
-        ),
-        encoding="utf-8",
-    )
-    data = tmp_path / "rows.jsonl"
-    data.write_text('{"word": "a"}\n{"word": "b"}\nnonsense\n', encoding="utf-8")
-    config = parse_config(
-        resolved_config(
-            task={"name": f"{tmp_path / 'kind.py'}:Kind"}, data={"source": "jsonl", "path": str(data), "rows": None}
-        )
-    )
-    found = check_task(config, load_task(config.task), 3)
-    assert len(found["bad_rows"]) == 1
-    assert [[check["ok"] for check in row["checks"]] for row in found["rows"]] == [[True, False, False]] * 2
-    assert "undeclared" in found["rows"][0]["checks"][2]["detail"]
-
-
-def test_check_without_a_usable_row_says_what_is_wrong_with_the_rows(tmp_path: Path) -> None:
-    data = tmp_path / "rows.jsonl"
-    data.write_text('{"nums": []}\n', encoding="utf-8")
-    config = parse_config(resolved_config(data={"source": "jsonl", "path": str(data), "rows": None}))
-    with pytest.raises(UserError, match=r"no row is usable:\n.*rows.jsonl:1: target is missing"):
-        check_task(config, load_task(config.task), 3)
 
 
 def test_stats_of_generated_requests(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from rrr_workers.splits import assign_split
+from rrr_workers.tasks.expression import evaluate, parse
 from rrr_workers.tiny import recipe_hash, world
 
 TEXT = "Use 3,12,7 to make 43. Begin with 3*12.\n3*12+7 — 1024 ünseen"
@@ -103,7 +105,10 @@ def test_sound_plans_and_answers_are_sound() -> None:
         problem = random.choice(pool)
         sound = world.solutions(problem)
         assert sound
-        assert all(eval(s.text.replace("/", "//")) == problem.target for s in sound)  # a teacher's text
+        for expression in sound:
+            value = evaluate(parse(expression.text))
+            assert value is not None
+            assert Fraction(*value) == problem.target
         turns = world.lesson(random, [problem])
         assert turns[-1].content in {s.text for s in sound}
         assert turns[3].content in {world.plan(problem, s.first) for s in sound}

@@ -47,7 +47,7 @@ class VllmFormat:
         parser = self._parser_class(self._tokenizer, request.tools)
         try:
             extracted = parser.extract_tool_calls(text, request)
-        except Exception as error:
+        except Exception as error:  # each family's parser raises as it likes on text it can't read
             raise NotParsable(f"vLLM's parser {self._name}: {type(error).__name__}") from error
         if len(extracted.tool_calls) > MAX_CALLS:
             raise NotParsable(f"more than {MAX_CALLS} calls")

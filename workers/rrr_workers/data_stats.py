@@ -5,7 +5,6 @@
 Method ``stats`` {}: reads every row that the config names; limits of a split (train_rows, test_rows) don't apply.
 """
 
-import asyncio
 from collections import Counter
 from itertools import groupby, islice
 from operator import itemgetter
@@ -14,31 +13,13 @@ from typing import Any
 from rrr_workers.config import Config
 from rrr_workers.datasets import read_rows
 from rrr_workers.near_duplicates import near_duplicates
-from rrr_workers.protocol import Call, Role, serve
+from rrr_workers.one_method import OneMethod
+from rrr_workers.protocol import Role, serve
 from rrr_workers.splits import assign_split, content_hash
 from rrr_workers.tasks.base import BadRow, Query, Task
 from rrr_workers.tasks.registry import load_task
 
 _EXAMPLES = 5
-
-
-class DataDescriber:
-    """The role of this worker."""
-
-    def __init__(self, config: Config, task: Task):
-        self._config = config
-        self._task = task
-
-    def info(self) -> dict[str, Any]:
-        return {"task": self._task.name}
-
-    async def handle(self, call: Call) -> dict[str, Any]:
-        if call.method != "stats":
-            raise ValueError(f"unknown method {call.method!r}")
-        return await asyncio.to_thread(describe, self._config, self._task)
-
-    async def close(self) -> None:
-        pass
 
 
 def describe(config: Config, task: Task) -> dict[str, Any]:
@@ -100,7 +81,8 @@ def _near(task: Task, test: list[Query], train: list[Query]) -> dict[str, Any] |
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
     """The task alone is loaded."""
-    return DataDescriber(config, load_task(config.task))
+    task = load_task(config.task)
+    return OneMethod("stats", lambda _: describe(config, task), {"task": task.name})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 Rows stream through; memory holds one id and one split key a row. Neither torch nor vLLM is imported.
 """
 
-import asyncio
 import json
 import os
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from typing import Any
 from rrr_workers.config import Config
 from rrr_workers.datasets import read_rows
 from rrr_workers.models import check_model
+from rrr_workers.one_method import OneMethod
 from rrr_workers.protocol import Call, Role, UserError, serve
 from rrr_workers.splits import assign_split, content_hash
 from rrr_workers.tasks.base import BadRow, Query, Task
@@ -24,25 +24,6 @@ from rrr_workers.tasks.registry import load_task, templates
 
 _EXAMPLES = 5
 _PROGRESS_EVERY = 5000
-
-
-class Preparer:
-    """The role of this worker."""
-
-    def __init__(self, config: Config, task: Task):
-        self._config = config
-        self._task = task
-
-    def info(self) -> dict[str, Any]:
-        return {"task": self._task.name}
-
-    async def handle(self, call: Call) -> dict[str, Any]:
-        if call.method != "prepare":
-            raise ValueError(f"unknown method {call.method!r}")
-        return await asyncio.to_thread(prepare, self._config, self._task, Path(call.params["output"]), call)
-
-    async def close(self) -> None:
-        pass
 
 
 def prepare(config: Config, task: Task, output: Path, call: Call | None = None) -> dict[str, Any]:
@@ -133,7 +114,11 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
     """Everything that can be found wrong without loading a model is found here."""
     task = load_task(config.task)
     check_model(config)
-    return Preparer(config, task)
+    return OneMethod(
+        "prepare",
+        lambda call: prepare(config, task, Path(call.params["output"]), call),
+        {"task": task.name},
+    )
 
 
 if __name__ == "__main__":

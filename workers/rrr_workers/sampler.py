@@ -8,7 +8,6 @@ worker, on what else runs, or on how many draws were made ahead.
 """
 
 import asyncio
-import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -128,13 +127,11 @@ def attempt_json(done: Attempt) -> dict[str, Any]:
 async def build(config: Config, options: dict[str, Any]) -> Role:
     """Load the task, then the engine: mistakes in the config show before minutes are spent."""
     task = load_task(config.task)
-    model, index = options["model"], options["index"]
-    if config.workers.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = config.workers.devices[index % len(config.workers.devices)]
+    model = options["model"]
     if config.workers.engine == "openai":
         from rrr_workers.engines.openai import OpenAIEngine
 
-        return SamplingRole(config, task, await OpenAIEngine.start(config, model, index))
+        return SamplingRole(config, task, await OpenAIEngine.start(config, model, options["index"]))
     from rrr_workers.engines.vllm import VllmEngine
 
     vllm = await VllmEngine.start(config, model)

@@ -8,7 +8,6 @@ of another row, which shows whether the verifier looks at the row at all. Whatev
 as a problem that names the line. No model is loaded: ``format: auto`` of function calling is judged as "json".
 """
 
-import asyncio
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,8 @@ from typing import Any, Literal, TypeVar
 from rrr_workers.config import Config
 from rrr_workers.datasets import read_rows
 from rrr_workers.episode import question_messages, retry_messages
-from rrr_workers.protocol import Call, Role, UserError, WorkerError, serve
+from rrr_workers.one_method import OneMethod
+from rrr_workers.protocol import Role, UserError, WorkerError, serve
 from rrr_workers.tasks.base import BadRow, Message, Query, Task, Verdict
 from rrr_workers.tasks.registry import load_task
 
@@ -27,25 +27,6 @@ T = TypeVar("T")
 Source = Literal["reference", "empty", "other row", "corrupted"]
 
 _CONTENT_HASH = "make the id a hash of the fields: content_hash of rrr_workers.splits"
-
-
-class TaskChecker:
-    """The role of this worker."""
-
-    def __init__(self, config: Config, task: Task):
-        self._config = config
-        self._task = task
-
-    def info(self) -> dict[str, Any]:
-        return {"task": self._task.name, "error_kinds": list(self._task.error_kinds)}
-
-    async def handle(self, call: Call) -> dict[str, Any]:
-        if call.method != "check":
-            raise ValueError(f"unknown method {call.method!r}")
-        return await asyncio.to_thread(check_task, self._config, self._task, call.params["rows"])
-
-    async def close(self) -> None:
-        pass
 
 
 class Problem(Exception):
@@ -227,7 +208,7 @@ def _run(what: str, code: Callable[[], T], allowed: tuple[type[Exception], ...] 
         return code()
     except allowed:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a user's code raises is what this check is there to show
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{what} raised {type(error).__name__}: {error}, at {place.filename}:{place.lineno}"
         raise Problem(message, "correct it; what each method owes is in rrr_workers/tasks/base.py") from error
@@ -240,7 +221,9 @@ def _clip(answer: str) -> str:
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
     """The task alone is loaded."""
-    return TaskChecker(config, load_task(config.task))
+    task = load_task(config.task)
+    info = {"task": task.name, "error_kinds": list(task.error_kinds)}
+    return OneMethod("check", lambda call: check_task(config, task, call.params["rows"]), info)
 
 
 if __name__ == "__main__":

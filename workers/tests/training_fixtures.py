@@ -83,7 +83,7 @@ def _train(
     call = Call(1, "train", params, emit, lambda *_: None, threading.Event())
     try:
         return train(config, load_task(config.task), call), events
-    except Exception as error:
+    except Exception as error:  # raised again, with the events for the test to look at
         error.events = events  # type: ignore[attr-defined]
         raise
 

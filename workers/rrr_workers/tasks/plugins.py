@@ -56,7 +56,7 @@ def _import(source: str, name: str) -> ModuleType:
         loader.exec_module(module)
     except UserError:
         raise
-    except Exception as error:
+    except Exception as error:  # importing runs the user's file, which may raise anything
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f" at {place.filename}:{place.lineno}" if not isinstance(error, ModuleNotFoundError) else ""
         raise UserError(

@@ -1,4 +1,5 @@
 /** Errors that end a command: what a person reads, what cures it, and the exit code. */
+import { getSystemErrorMap } from 'node:util';
 
 export interface RrrErrorOptions {
   /** What the reader can do about it; a command line where one exists. */
@@ -43,4 +44,31 @@ export class InterruptedError extends RrrError {
 /** A defect in rrr or in a task, found on the Python side. */
 export class BugError extends RrrError {
   override readonly exitCode = 3;
+}
+
+const MORE_ROOM = 'make room on that disk, then go on with --resume';
+const WRITABLE = 'give this user access to it, or name another run directory (--run)';
+const FILE_ERROR_CURES: Record<string, string> = {
+  ENOSPC: MORE_ROOM,
+  EDQUOT: MORE_ROOM,
+  EFBIG: MORE_ROOM,
+  EROFS: WRITABLE,
+  EACCES: WRITABLE,
+  EPERM: WRITABLE,
+  EIO: 'look at that disk (dmesg), then go on with --resume',
+};
+
+/** What the system refuses to do with a file is no defect of rrr. Undefined for any other error. */
+export function fileError(cause: unknown): RrrError | undefined {
+  const { code, errno, path } = cause as NodeJS.ErrnoException;
+  const cure = FILE_ERROR_CURES[code ?? ''];
+  if (cure === undefined || errno === undefined || path === undefined) return undefined;
+  const why = getSystemErrorMap().get(errno)?.[1] ?? code;
+  return new (cure === WRITABLE ? UserError : RunError)(`${path}: ${why}`, { cure, cause });
+}
+
+/** `error` with the path of the file that it came from: the system names none once a file is open. */
+export function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && 'errno' in error && !('path' in error)) Object.assign(error, { path });
+  return error;
 }

@@ -3,7 +3,7 @@
 import { CommanderError } from 'commander';
 import { runCli } from './cli.ts';
 import { type Invocation, resumeLine } from './commands/command-line.ts';
-import { BugError, InterruptedError, RrrError } from './errors.ts';
+import { BugError, fileError, InterruptedError, RrrError } from './errors.ts';
 
 const USAGE = 2;
 const BUG = 3;
@@ -56,8 +56,12 @@ function report(error: unknown): number {
     if (json) writeJson({ message: error.message, exit_code: USAGE });
     return USAGE;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  const { exitCode, details = [], cure } = error instanceof RrrError ? error : new BugError(message);
+  const {
+    message,
+    exitCode,
+    details = [],
+    cure,
+  } = error instanceof RrrError ? error : (fileError(error) ?? asBug(error));
   const advice = cure ?? (exitCode === BUG ? REPORT_IT : undefined);
   const [label, cureLabel] = LABELS[exitCode] ?? ['error: ', 'cure: '];
   const lines = [label + message, ...details, ...(advice ? [cureLabel + advice] : [])];
@@ -65,6 +69,10 @@ function report(error: unknown): number {
   if (verbose && error instanceof Error) process.stderr.write(`${renderStack(error)}\n`);
   if (json) writeJson({ message, exit_code: exitCode, details, cure: advice });
   return exitCode;
+}
+
+function asBug(error: unknown): RrrError {
+  return new BugError(error instanceof Error ? error.message : String(error));
 }
 
 function renderStack(error: Error): string {

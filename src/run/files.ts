@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { withPath } from '../errors.ts';
 import { encodeLine } from '../protocol/jsonl.ts';
 
 const BUFFERED_CHARACTERS = 1 << 20;
@@ -12,6 +13,8 @@ export function replaceFile(path: string, text: string): void {
   try {
     writeFileSync(file, text);
     fsyncSync(file);
+  } catch (error) {
+    throw withPath(error, partial);
   } finally {
     closeSync(file);
   }
@@ -41,6 +44,8 @@ export async function replaceLines(path: string, rows: AsyncIterable<unknown>): 
     }
     await file.writeFile(buffered);
     await file.sync();
+  } catch (error) {
+    throw withPath(error, partial);
   } finally {
     await file.close();
   }

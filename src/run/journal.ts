@@ -13,7 +13,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
-import { RunError } from '../errors.ts';
+import { RunError, withPath } from '../errors.ts';
 import { encodeLine, LineDecoder } from '../protocol/jsonl.ts';
 
 /** A kill loses nothing that was written; a sync now and then bounds what a power cut loses. */
@@ -26,6 +26,8 @@ export class Journal {
   readonly #file: number;
   #size: number;
   #syncedAt = Date.now();
+  /** Reused: rows are read by the million. */
+  readonly #scratch = Buffer.allocUnsafe(READ_BYTES);
 
   private constructor(path: string, file: number, size: number) {
     this.#path = path;
@@ -52,10 +54,7 @@ export class Journal {
   append(record: unknown): number {
     const line = Buffer.from(encodeLine(record));
     const offset = this.#size;
-    if (writeSync(this.#file, line) < line.length) {
-      ftruncateSync(this.#file, offset);
-      throw new RunError(`${this.#path}: only part of a line could be written; is the disk full?`);
-    }
+    this.#write(line);
     this.#size += line.length;
     if (Date.now() - this.#syncedAt > SYNC_EVERY_MS) this.#sync();
     return offset;
@@ -63,7 +62,7 @@ export class Journal {
 
   readAt(offset: number): unknown {
     for (let bytes = READ_BYTES; ; bytes *= 4) {
-      const buffer = Buffer.allocUnsafe(bytes);
+      const buffer = bytes === READ_BYTES ? this.#scratch : Buffer.allocUnsafe(bytes);
       const read = readSync(this.#file, buffer, 0, bytes, offset);
       const end = buffer.subarray(0, read).indexOf(NEWLINE);
       if (end !== -1) return JSON.parse(buffer.toString('utf8', 0, end));
@@ -82,8 +81,23 @@ export class Journal {
     closeSync(this.#file);
   }
 
+  /** All of it, or nothing and an error. */
+  #write(line: Buffer): void {
+    try {
+      // A disk that fills up takes a part of the line and refuses the rest.
+      for (let done = 0; done < line.length; ) done += writeSync(this.#file, line, done);
+    } catch (error) {
+      ftruncateSync(this.#file, this.#size);
+      throw withPath(error, this.#path);
+    }
+  }
+
   #sync(): void {
-    fsyncSync(this.#file);
+    try {
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw withPath(error, this.#path);
+    }
     this.#syncedAt = Date.now();
   }
 }

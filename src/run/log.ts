@@ -6,5 +6,8 @@ import type { RunPaths } from './paths.ts';
 export function openLog({ logs, log }: RunPaths): Logger {
   mkdirSync(logs, { recursive: true });
   // Not "pid": a line about a worker holds the worker's.
-  return pino({ base: { rrr: process.pid } }, pino.destination({ dest: log, sync: true }));
+  const destination = pino.destination({ dest: log, sync: true });
+  // A full disk ends the run where results are written, with cause and cure; never here.
+  destination.on('error', () => {});
+  return pino({ base: { rrr: process.pid } }, destination);
 }

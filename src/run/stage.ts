@@ -66,7 +66,6 @@ async function runWork<T>(
   earlier: StageRecord | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  const startedAt = Date.now();
   const record: StageRecord = {
     status: 'running',
     config_sha: fingerprint(decisiveValues(stage, config)),
@@ -79,18 +78,25 @@ async function runWork<T>(
     updateManifest(runPaths(run), ({ stages }) => {
       stages[stage] = record;
     });
+  const startedAt = Date.now();
+  const end = (status: 'finished' | 'interrupted' | 'failed') => {
+    record.status = status;
+    record.finished = status === 'finished' ? new Date().toISOString() : null;
+    record.seconds = (earlier?.seconds ?? 0) + (Date.now() - startedAt) / 1000;
+    save();
+  };
   save();
   try {
     const result = await work();
-    record.status = 'finished';
-    record.finished = new Date().toISOString();
+    end('finished');
     return result;
   } catch (error) {
-    record.status = error instanceof InterruptedError ? 'interrupted' : 'failed';
+    try {
+      end(error instanceof InterruptedError ? 'interrupted' : 'failed');
+    } catch {
+      // The disk is full, say: the stage stays "running", as after a kill, and what is thrown is why it ended.
+    }
     throw error;
-  } finally {
-    record.seconds += (Date.now() - startedAt) / 1000;
-    save();
   }
 }
 

@@ -11,18 +11,23 @@ export class CallError extends Error {
   }
 }
 
-/** The worker is gone, and with it the answers it owed. `details` are the last lines of its log. */
+interface LossDetails {
+  /** The last lines of its log, and where that is. */
+  details: string[];
+  log: string;
+  info?: ErrorInfo | undefined;
+  suspect?: boolean;
+}
+
+/** The worker is gone, and with it the answers it owed. */
 export class WorkerLostError extends RunError {
   /** What the worker said of its end, where it said something. */
   readonly info: ErrorInfo | undefined;
   /** False for a call that was just in the same worker as the one known to be to blame. */
   readonly suspect: boolean;
 
-  constructor(
-    message: string,
-    { details, info, suspect = true }: { details: string[]; info?: ErrorInfo | undefined; suspect?: boolean },
-  ) {
-    super(message, { details, cure: info?.cure });
+  constructor(message: string, { details, log, info, suspect = true }: LossDetails) {
+    super(message, { details, cure: info?.cure ?? `its log may say more: ${log}` });
     this.info = info;
     this.suspect = suspect;
   }

@@ -119,10 +119,7 @@ export class WorkerPool {
         if (losses < LOSSES_OF_POISON) continue;
         throw new PoisonCallError(
           `the same ${method} call ended ${losses} workers, at last ${error.message}`,
-          {
-            details: error.details,
-            cause: error,
-          },
+          { details: error.details, cure: error.cure, cause: error },
         );
       } finally {
         this.#release(lease);
@@ -209,7 +206,7 @@ export class WorkerPool {
       this.#fail(error);
       void this.stop();
     } else if (this.#slots.length === 0) {
-      this.#fail(error === lost ? new RunError(`no worker is left; ${lost.message}`, lost) : error);
+      this.#fail(error === lost ? noWorkerLeft(lost) : error);
     } else {
       this.#tell(`${lost.message}; going on with ${this.#slots.length} of ${this.#options.count} workers`);
     }
@@ -261,4 +258,11 @@ export class WorkerPool {
     best.load += weight;
     return { slot: best, worker: best.worker, weight };
   }
+}
+
+function noWorkerLeft({ message, details, cure }: WorkerLostError): RunError {
+  return new RunError(`no worker is left; ${message}`, {
+    details,
+    cure: `${cure}; then go on with --resume`,
+  });
 }

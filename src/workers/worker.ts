@@ -54,6 +54,8 @@ export class Worker {
   readonly #process: WorkerProcess;
   readonly #pending = new Map<number, PendingCall>();
   #nextId = 0;
+  /** Lines for its stdin. */
+  #unsent = '';
   #state: 'starting' | 'ready' | 'failing' | 'ending' = 'starting';
   #stopping = false;
   #awaited: 'hello' | 'ready' = 'hello';
@@ -112,6 +114,7 @@ export class Worker {
   async stop(graceS: number): Promise<void> {
     this.#stopping = true;
     this.#send({ type: 'stop' });
+    this.#flush();
     this.#process.stdin.end();
     for (const [signal, waitS] of [
       ['SIGTERM', graceS],
@@ -142,8 +145,15 @@ export class Worker {
     });
   }
 
+  /** Frames of one turn of the event loop go in one write: results come many at a time, and the next calls with them. */
   #send(frame: ParentFrame): void {
-    if (this.#process.stdin.writable) this.#process.stdin.write(encodeLine(frame));
+    if (this.#unsent === '') process.nextTick(() => this.#flush());
+    this.#unsent += encodeLine(frame);
+  }
+
+  #flush(): void {
+    if (this.#process.stdin.writable && this.#unsent !== '') this.#process.stdin.write(this.#unsent);
+    this.#unsent = '';
   }
 
   #readFrames(): void {
@@ -260,9 +270,10 @@ export class Worker {
     waiting.abort();
     const message = this.#stopping ? `${this.name} was stopped` : `${this.name}: ${reason}`;
     if (!this.#stopping) this.#log.error({ reason, ...about }, 'worker lost');
-    const details = readLogTail(this.#process.stderrPath);
-    const lost = new WorkerLostError(message, { details, info: about.info });
-    const bystander = new WorkerLostError(message, { details, info: about.info, suspect: false });
+    const { stderrPath: log } = this.#process;
+    const told = { details: readLogTail(log), log, info: about.info };
+    const lost = new WorkerLostError(message, told);
+    const bystander = new WorkerLostError(message, { ...told, suspect: false });
     this.#settleReady.reject(lost);
     for (const [id, { reject }] of this.#pending) reject((about.culprit ?? id) === id ? lost : bystander);
     this.#pending.clear();

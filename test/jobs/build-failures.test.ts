@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -7,14 +7,7 @@ import { buildFailures, failuresSummary } from '../../src/jobs/build-failures.ts
 import { silentProgress } from '../../src/jobs/progress.ts';
 import { readManifest } from '../../src/run/manifest.ts';
 import { runPaths } from '../../src/run/paths.ts';
-import {
-  expectGone,
-  FakeLauncher,
-  livingMembers,
-  makeConfig,
-  startOwner,
-  temporaryFolder,
-} from '../workers/harness.ts';
+import { expectGone, FakeLauncher, livingMembers, makeConfig, temporaryFolder } from '../workers/harness.ts';
 
 const QUERIES = 60;
 
@@ -123,29 +116,6 @@ test('kills of workers and interruptions change nothing, and no finished query i
   }
   expect(killed).toBeGreaterThan(0);
   await expectTheSame(runPaths(run));
-});
-
-test('after kill -9 of the orchestrator nothing is left, and --resume gives what an unbroken run gives', async () => {
-  const run = join(temporaryFolder(), 'run');
-  const paths = runPaths(run);
-  const config = workers(2);
-  const owner = startOwner('build', config, run, { FAKE_DELAY_S: '0.05' });
-  const groups = [await owner.nextGroup(), await owner.nextGroup(), await owner.nextGroup()];
-  await expect
-    .poll(() => lines(paths.failuresJournal).length, { timeout: 20_000, interval: 5 })
-    .toBeGreaterThan(5);
-  await owner.kill('SIGKILL');
-  const journalled = lines(paths.failuresJournal).length;
-  expect(journalled).toBeLessThan(QUERIES);
-  await expectGone(
-    groups.map((pid) => ({ pid })),
-    12_000,
-  );
-  // What a kill in the middle of a write leaves.
-  appendFileSync(paths.failuresJournal, '{"id":"train-59","index":177,"resu');
-  await expect(job({ run, config }).start()).rejects.toThrow('unfinished failures stage');
-  await job({ run, config, resume: true }).start();
-  await expectTheSame(paths);
 });
 
 test('a finished build is not done again', async () => {

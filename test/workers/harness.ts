@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { pino } from 'pino';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
@@ -111,27 +110,4 @@ export async function expectGone(processes: readonly { pid: number | undefined }
       await sleep(20);
     }
   }
-}
-
-/** Starts a program of the built code that owns processes (fixtures/owner.mjs), to be killed. */
-export function startOwner(
-  what: 'worker' | 'build',
-  config: Config,
-  run: string,
-  env: NodeJS.ProcessEnv = {},
-) {
-  const owner = execa(process.execPath, [join(FIXTURES, 'owner.mjs'), what, JSON.stringify(config), run], {
-    buffer: false,
-    reject: false,
-    env,
-  });
-  const groups = owner.iterable();
-  return {
-    /** The id of the next process group that it started. */
-    nextGroup: async () => Number((await groups.next()).value),
-    kill: async (signal: NodeJS.Signals) => {
-      owner.kill(signal);
-      await owner;
-    },
-  };
 }

@@ -2,15 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { CallError, toRrrError, WorkerLostError } from '../../src/workers/errors.ts';
-import {
-  expectGone,
-  FakeLauncher,
-  livingMembers,
-  makeConfig,
-  makeWorker,
-  startOwner,
-  temporaryFolder,
-} from './harness.ts';
+import { expectGone, FakeLauncher, livingMembers, makeConfig, makeWorker } from './harness.ts';
 
 const TIMEOUT = { timeoutS: 20 };
 
@@ -182,14 +174,3 @@ test('the devices of a worker and the log of each attempt are its own', async ()
   const { pid } = launcher.launch({ name: 'devices', module: '', devices: '2,3' });
   expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toContain('CUDA_VISIBLE_DEVICES=2,3\0');
 });
-
-test.each(['SIGKILL', 'SIGTERM'] as const)(
-  'when the program that owns a worker dies of %s, all its processes go',
-  async (signal) => {
-    const owner = startOwner('worker', makeConfig(), temporaryFolder());
-    const group = await owner.nextGroup();
-    await expect.poll(() => livingMembers(group), { timeout: 20_000 }).toHaveLength(3);
-    owner.kill(signal);
-    await expectGone([{ pid: group }], 12_000);
-  },
-);

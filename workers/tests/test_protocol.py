@@ -1,5 +1,6 @@
 """The worker's end of the pipe, through real processes."""
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from harness import WorkerProcess, resolved_config
+
+from rrr_workers.protocol import error_frame
 
 HERE = Path(__file__).parent
 FRAMES = HERE.parents[1] / "test" / "fixtures" / "frames.jsonl"
@@ -193,6 +196,12 @@ def test_terminating_the_group_ends_it(start: Start) -> None:
     os.killpg(worker.process.pid, signal.SIGTERM)
     assert worker.process.wait(5) == 128 + signal.SIGTERM
     worker.wait_until_gone(5)
+
+
+def test_a_full_disk_is_no_bug() -> None:
+    error = error_frame(OSError(errno.ENOSPC, "No space left on device", "/data/train.jsonl"), 1)["error"]
+    assert (error["type"], error["cure"]) == ("worker", "make room on that disk, then go on with --resume")
+    assert "/data/train.jsonl" in error["message"]
 
 
 def test_two_thousand_calls_a_second(start: Start) -> None:

@@ -1,0 +1,193 @@
+// The faults, and what rrr promises of each: to go on to the same bytes, or to stop with cause, last log lines and cure.
+// A row takes a FaultRun and returns what became of a promise; undefined where this machine can't stage the fault.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mountDisk } from './disk.mjs';
+
+const CURE = /^cure: ./;
+const INTERRUPTED = 130;
+
+const restarted = (why) => new RegExp(`^sampler-\\d: ${why}.*; starting it again \\(1 of 3\\)$`, 'm');
+
+async function strikeWorker(run, signal, { note = `killed by ${signal}`, ...options } = {}) {
+  const rrr = await run.startWorking(options);
+  const { worker } = await run.sampler();
+  run.strike({ pid: worker.pid, signal });
+  return run.goesOn(rrr, restarted(note));
+}
+
+async function signalOrchestrator(run, signal) {
+  const rrr = await run.startWorking();
+  run.strike({ pid: rrr.pid, signal });
+  return run.resumes(rrr, signal === 'SIGKILL' ? signal : INTERRUPTED);
+}
+
+/** Nobody is left to kill the worker's processes: vLLM's see it themselves, the fake's would not. */
+async function killGuardianAndOrchestrator(run) {
+  const rrr = await run.startWorking({ env: { FAKE_CHILD: '' } });
+  const { guardian } = await run.sampler();
+  run.strike({ pid: rrr.pid }, guardian);
+  return run.resumes(rrr, 'SIGKILL');
+}
+
+/** Interrupts a run five times, each time at another moment, and lets it end. */
+async function interruptFiveTimes(run) {
+  // So slow that five attempts don't finish.
+  const sets = ['workers.count=3', 'workers.max_in_flight=1'];
+  const slow = { args: ['--resume'], sets, env: { FAKE_DELAY_S: '0.25' } };
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const done = run.lines('failures/journal.jsonl').length;
+    const rrr = run.start(slow);
+    await run.results(done + 1);
+    await sleep(Math.random() * 300);
+    process.kill(rrr.pid, Math.random() < 0.5 ? 'SIGKILL' : 'SIGINT');
+    await rrr.ended;
+    const left = await run.leftovers();
+    if (left.length > 0)
+      return { ok: false, outcome: `left something at attempt ${attempt + 1}`, shown: '', leftovers: left };
+  }
+  run.struckAt = Date.now();
+  return run.goesOn(run.start({ args: ['--resume'], sets }));
+}
+
+export const FAKE_ROWS = {
+  'worker SIGKILLed': (run) => strikeWorker(run, 'SIGKILL'),
+  'worker SIGTERMed': (run) => strikeWorker(run, 'SIGTERM'),
+  'worker hung (SIGSTOP)': (run) =>
+    strikeWorker(run, 'SIGSTOP', {
+      sets: ['workers.call_timeout_s=3'],
+      note: 'no answer to mine within 3 s',
+    }),
+  'worker prints garbage': async (run) => {
+    const rrr = run.start({ env: { FAKE_GARBAGE: join(run.home, 'garbage') } });
+    return run.goesOn(rrr, restarted('broke the protocol: a line is no JSON'));
+  },
+  'out of memory at start': (run) =>
+    run.stops(run.start({ env: { FAKE_START: 'memory' } }), {
+      exit: 1,
+      says: [
+        /no worker is left; sampler-\d: gave up: the engine did not start/,
+        /^torch.OutOfMemoryError/,
+        CURE,
+      ],
+    }),
+  'worker never ready': (run) =>
+    run.stops(
+      run.start({
+        env: { FAKE_START: 'silent' },
+        sets: ['workers.ready_timeout_s=3', 'workers.max_restarts=0'],
+      }),
+      {
+        exit: 1,
+        says: [/no worker is left; sampler-\d: no ready frame within 3 s \(workers.ready_timeout_s\)/, CURE],
+      },
+    ),
+  'slow worker': async (run) => {
+    // At 3 s a query and three at once, a half of the 60 queries would take it 30 s.
+    const rrr = run.start({ env: { FAKE_SLOW_WORKER: '0', FAKE_DELAY_S: '0.1' } });
+    await run.results(1);
+    run.struckAt = Date.now();
+    const outcome = await run.goesOn(rrr);
+    const idle = Date.now() - run.struckAt > 20_000;
+    return idle ? { ...outcome, ok: false, shown: 'the others idled' } : outcome;
+  },
+  'slow query': async (run) => {
+    const rrr = run.start({ env: { FAKE_SLOW_QUERY: '0' } });
+    await run.results(1);
+    run.struckAt = Date.now();
+    const outcome = await run.goesOn(rrr);
+    const last = JSON.parse(run.lines('failures/journal.jsonl').at(-1));
+    return last.index === 0 ? outcome : { ...outcome, ok: false, shown: 'the others waited for it' };
+  },
+  'all workers gone': (run) =>
+    run.stops(run.start({ env: { FAKE_POISON: 'all' }, sets: ['workers.max_restarts=1'] }), {
+      exit: 1,
+      says: [/no worker is left; sampler-\d: exit code 9/, /^device-side assert triggered$/, CURE],
+    }),
+  'orchestrator SIGKILLed': (run) => signalOrchestrator(run, 'SIGKILL'),
+  'orchestrator SIGINT': (run) => signalOrchestrator(run, 'SIGINT'),
+  'orchestrator SIGTERM': (run) => signalOrchestrator(run, 'SIGTERM'),
+  'guardian SIGKILLed': async (run) => {
+    const rrr = await run.startWorking();
+    const { guardian } = await run.sampler();
+    run.strike(guardian);
+    return run.goesOn(rrr, restarted('killed by SIGKILL'));
+  },
+  'guardian and worker at once': async (run) => {
+    const rrr = await run.startWorking();
+    const { guardian, worker } = await run.sampler();
+    run.strike(guardian, worker);
+    return run.goesOn(rrr, restarted('killed by SIGKILL'));
+  },
+  'guardian and orchestrator at once': killGuardianAndOrchestrator,
+  'interrupted five times, 3 workers': interruptFiveTimes,
+  'disk full': async (run) => {
+    const disk = await mountDisk(run);
+    if (!disk) return undefined;
+    try {
+      const rrr = await run.startWorking();
+      disk.fill();
+      run.letGo();
+      const stopped = await run.stops(rrr, { exit: 1, says: [/no space left on device/, CURE] });
+      const seconds = run.seconds;
+      disk.makeRoom();
+      const resumed = await run.goesOn(run.start({ args: ['--resume'] }));
+      const ok = stopped.ok && resumed.ok;
+      const shown = `${stopped.shown}; ${resumed.shown}`;
+      return { ok, outcome: `${stopped.outcome}; --resume ${resumed.outcome}`, shown, seconds };
+    } finally {
+      disk.unmount();
+    }
+  },
+  'read-only run directory': async (run) => {
+    const disk = await mountDisk(run, { readOnly: true });
+    if (!disk) return undefined;
+    try {
+      run.struckAt = Date.now();
+      return await run.stops(run.start(), { exit: 2, says: [/read-only file system/, CURE] });
+    } finally {
+      disk.unmount();
+    }
+  },
+  'second orchestrator': async (run) => {
+    const first = await run.startWorking();
+    run.struckAt = Date.now();
+    const says = [new RegExp(`^error: another rrr works on this run: process ${first.pid} `), CURE];
+    const refused = await run.stops(run.start({ args: ['--resume'] }), { exit: 2, says });
+    const seconds = run.seconds;
+    run.letGo();
+    const went = await run.goesOn(first);
+    return {
+      ...refused,
+      ok: refused.ok && went.ok,
+      outcome: `${refused.outcome}; the first ${went.outcome}`,
+      seconds,
+    };
+  },
+};
+
+export const VLLM_ROWS = {
+  'worker SIGKILLed': (run) => strikeWorker(run, 'SIGKILL'),
+  'engine core SIGKILLed': async (run) => {
+    const rrr = await run.startWorking();
+    run.strike(await (await run.sampler()).engine());
+    return run.goesOn(rrr, restarted('gave up: the vLLM engine'));
+  },
+  'engine core hung (SIGSTOP)': async (run) => {
+    const rrr = await run.startWorking({ sets: ['workers.call_timeout_s=5'] });
+    run.strike({ ...(await (await run.sampler()).engine()), signal: 'SIGSTOP' });
+    return run.goesOn(rrr, restarted('no answer to mine within 5 s'));
+  },
+  'out of memory at start': (run) =>
+    run.stops(run.start({ sets: ['workers.cpu_kv_cache_gib=100000'] }), {
+      exit: 1,
+      says: [
+        /no worker is left; sampler-0: gave up: vLLM did not start/,
+        /Available memory .* is less than requested/,
+        CURE,
+      ],
+    }),
+  'orchestrator SIGKILLed': (run) => signalOrchestrator(run, 'SIGKILL'),
+  'guardian and orchestrator at once': killGuardianAndOrchestrator,
+  'interrupted five times, 3 workers': interruptFiveTimes,
+};

@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
-import { RunError } from '../errors.ts';
+import { RunError, UserError } from '../errors.ts';
 import { type MineResult, mineResult, type PrepareResult, type Query, query } from '../protocol/methods.ts';
 import { readJson, replaceJson, replaceLines } from '../run/files.ts';
 import { Journal, readLines } from '../run/journal.ts';
@@ -25,6 +25,8 @@ export const failuresSummary = z.object({
   queries: count,
   kept: count,
   failures: count,
+  /** Queries without a draw: their prompt doesn't fit model.max_model_len. */
+  too_long: count,
   draws: count,
   wasted_draws: count,
   /** How the draws ended, "passed" included; sums to `draws`. */
@@ -55,6 +57,11 @@ export async function buildFailures(options: JobOptions): Promise<FailuresSummar
       await replaceLines(paths.tallies, tallyRows(mined, paths));
     } finally {
       mined.close();
+    }
+    if (mined.sums.queries > 0 && mined.sums.too_long === mined.sums.queries) {
+      throw new UserError(`no query fits model.max_model_len ${config.model.max_model_len}`, {
+        cure: 'raise it, or lower sampling.max_answer_tokens, in another run directory',
+      });
     }
     const kinds = Object.entries(mined.sums.kinds).sort(([a], [b]) => (a < b ? -1 : 1));
     const summary = { ...mined.sums, kinds: Object.fromEntries(kinds) };
@@ -181,7 +188,7 @@ async function* tallyRows(mined: Mined, paths: RunPaths) {
 }
 
 function emptySummary(): FailuresSummary {
-  const zero = { queries: 0, kept: 0, failures: 0, draws: 0, wasted_draws: 0 };
+  const zero = { queries: 0, kept: 0, failures: 0, too_long: 0, draws: 0, wasted_draws: 0 };
   return { ...zero, kinds: {}, prompt_tokens: 0, completion_tokens: 0 };
 }
 
@@ -189,6 +196,7 @@ function addTo(sums: FailuresSummary, result: MineResult): void {
   sums.queries += 1;
   sums.kept += result.failures.length > 0 ? 1 : 0;
   sums.failures += result.failures.length;
+  sums.too_long += result.draws === 0 ? 1 : 0;
   sums.draws += result.draws;
   sums.wasted_draws += result.wasted_draws;
   sums.prompt_tokens += result.prompt_tokens;

@@ -105,6 +105,8 @@ async function trainOnce(
       events.add(event);
       if (event.kind === 'step')
         progress.update({ done: event.step, total: steps, counters: showStep(event) });
+      if (event.kind === 'left_out')
+        progress.note(`${event.failures} failures are left out: too long for model.max_model_len`);
       if (event.kind === 'resumed') progress.note(`training goes on from step ${event.step}`);
     };
     return trainResult.parse(await worker.call('train', params, { timeoutS: step_timeout_s, onEvent }));

@@ -20,7 +20,10 @@ export type Attempt = z.output<typeof attempt>;
 
 /** mine {query, max_draws, failures_per_query, keep}: draw until the query has the failures it needs. */
 export const mineResult = z.object({
-  /** Draws that count, in order from 0: how many were made does not depend on chunks or timing. */
+  /**
+   * Draws that count, in order from 0: how many were made does not depend on chunks or timing. None for a query whose
+   * prompt doesn't fit the model.
+   */
   draws: count,
   /** Draws made ahead of need and thrown away. */
   wasted_draws: count,
@@ -33,6 +36,8 @@ export const mineResult = z.object({
 export type MineResult = z.output<typeof mineResult>;
 
 /**
+ * A try whose prompt doesn't fit the model failed with kind "prompt_too_long".
+ *
  * episode {query, mode, purpose, failed_answer}: first try, and when it fails the reflection and the second try.
  * With `failed_answer` (text) the first try is skipped: the reflection is on that answer.
  */
@@ -148,6 +153,8 @@ export const trainEvent = z.discriminatedUnion('kind', [
     inside: z.number(),
     outside: z.number(),
   }),
+  /** Failures that no reflection can be sampled for: their prompt doesn't fit the model. */
+  z.object({ kind: z.literal('left_out'), failures: count }),
   z.object({ kind: z.literal('resumed'), step: count, path: z.string() }),
 ]);
 export type TrainEvent = z.output<typeof trainEvent>;

@@ -90,7 +90,7 @@ const checkpoint = (number: number) => trainEvent.parse({ kind: 'checkpoint', st
 async function told(path: string): Promise<string[]> {
   return (await collect(readLines(path))).map((line) => {
     const event = trainEvent.parse(line);
-    return event.kind === 'self_check' ? event.kind : `${event.kind} ${event.step}`;
+    return 'step' in event ? `${event.kind} ${event.step}` : event.kind;
   });
 }
 

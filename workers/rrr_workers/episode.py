@@ -12,9 +12,9 @@ import asyncio
 from dataclasses import dataclass
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine, SamplingParams
+from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams
 from rrr_workers.splits import derive_seed
-from rrr_workers.tasks.base import Attempt, Message, Query, Task
+from rrr_workers.tasks.base import Attempt, Message, Query, Task, Verdict
 
 # The place of each completion of an episode in derive_seed: its "draw".
 _FIRST, _REFLECTION, _SECOND = 0, 1, 2
@@ -84,7 +84,10 @@ async def attempt(engine: Engine, task: Task, query: Query, params: SamplingPara
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """``first`` is None where the failed answer was given; the rest is None where the first try passed."""
+    """``first`` is None where the failed answer was given; the rest is None where the first try passed.
+
+    A try whose prompt doesn't fit the model, or whose reflection's doesn't, failed with kind "prompt_too_long".
+    """
 
     first: Attempt | None
     reflection: Completion | None = None
@@ -95,20 +98,24 @@ async def run_episode(
     engine: Engine, task: Task, query: Query, sampler: Sampler, purpose: str, failed_answer: str | None = None
 ) -> Episode:
     """First try and, where it fails, reflection and second try; with ``failed_answer`` the first try is skipped."""
-    first = None
-    if failed_answer is None:
-        first = await attempt(engine, task, query, sampler.params(query, purpose, _FIRST))
-        if first.verdict.passed:
-            return Episode(first)
-        failed_answer = first.completion
-    reflection = await engine.generate(
-        reflection_messages(task, query, failed_answer),
-        sampler.params(query, purpose, _REFLECTION, reflection=True),
-        task.tools(query),
-    )
-    retry = await engine.generate(
-        retry_messages(task, query, failed_answer, reflection.text),
-        sampler.params(query, purpose, _SECOND),
-        task.tools(query),
-    )
+    first = reflection = None
+    try:
+        if failed_answer is None:
+            first = await attempt(engine, task, query, sampler.params(query, purpose, _FIRST))
+            if first.verdict.passed:
+                return Episode(first)
+            failed_answer = first.completion
+        reflection = await engine.generate(
+            reflection_messages(task, query, failed_answer),
+            sampler.params(query, purpose, _REFLECTION, reflection=True),
+            task.tools(query),
+        )
+        retry = await engine.generate(
+            retry_messages(task, query, failed_answer, reflection.text),
+            sampler.params(query, purpose, _SECOND),
+            task.tools(query),
+        )
+    except PromptTooLong as error:
+        lost = Attempt("", tokens=0, finish_reason="length", verdict=Verdict(False, "prompt_too_long", str(error)))
+        return Episode(lost) if failed_answer is None else Episode(first, reflection, lost)
     return Episode(first, reflection, await judged(task, query, retry))

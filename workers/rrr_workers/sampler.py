@@ -8,13 +8,15 @@ worker, on what else runs, or on how many draws were made ahead.
 """
 
 import asyncio
+import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine
+from rrr_workers.engines.base import Completion, Engine, PromptTooLong
 from rrr_workers.episode import Sampler, attempt, run_episode
+from rrr_workers.guardian import die_with_parent
 from rrr_workers.protocol import Call, Role, UserError, WorkerError, serve
 from rrr_workers.tasks.base import Attempt, Query, Task
 from rrr_workers.tasks.registry import load_task
@@ -55,6 +57,7 @@ class SamplingRole:
         """Draw until ``failures_per_query`` draws failed, ``max_draws`` were made, or, with keep "all", one passed.
 
         Draws are counted strictly in order; those made ahead of need are thrown away and only tell in ``wasted_draws``.
+        A query whose prompt doesn't fit the model has no draws.
         """
         most, enough, keep_all = params["max_draws"], params["failures_per_query"], params["keep"] == "all"
         sampler = Sampler(self._config)
@@ -78,6 +81,8 @@ class SamplingRole:
                 counted += 1
                 if kinds["passed"] if keep_all else len(failures) == enough:
                     break
+        except PromptTooLong:
+            ahead.clear()  # it was the first draw, made alone
         finally:
             for unneeded in ahead:
                 unneeded.cancel()
@@ -140,5 +145,8 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
     return SamplingRole(config, task, vllm)
 
 
+if __name__ == "__mp_main__":  # in a process that vLLM spawned
+    die_with_parent()
 if __name__ == "__main__":
+    os.register_at_fork(after_in_child=die_with_parent)  # where vLLM forks instead
     serve("sampler", build)

@@ -11,7 +11,7 @@ import pytest
 from harness import WorkerProcess, resolved_config
 
 from rrr_workers.config import Config, parse_config
-from rrr_workers.engines.base import SamplingParams
+from rrr_workers.engines.base import PromptTooLong, SamplingParams
 from rrr_workers.engines.openai import OpenAIEngine
 from rrr_workers.protocol import UserError, WorkerError
 
@@ -116,10 +116,14 @@ async def test_passing_faults_are_retried_here(endpoint: Endpoint, status: int) 
 
 async def test_a_refused_request_is_the_user_s(endpoint: Endpoint) -> None:
     engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
-    endpoint.script = [(400, {"error": {"message": "context length exceeded"}})]
-    with pytest.raises(UserError, match=r"HTTP 400: .*context length exceeded"):
+    endpoint.script = [(400, {"error": {"message": "no such parameter"}})]
+    with pytest.raises(UserError, match=r"HTTP 400: .*no such parameter") as caught:
         await engine.generate(MESSAGES, PARAMS)
+    assert not isinstance(caught.value, PromptTooLong)
     assert len(endpoint.requests) == 1
+    endpoint.script = [(400, {"error": {"message": "This model's maximum context length is 9 tokens."}})]
+    with pytest.raises(PromptTooLong, match="context length is 9"):
+        await engine.generate(MESSAGES, PARAMS)
     endpoint.script = [(200, {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": "content_filter"}]})]
     with pytest.raises(WorkerError, match="content_filter"):
         await engine.generate(MESSAGES, PARAMS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -14,13 +15,13 @@ from harness import WorkerProcess, resolved_config
 
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.vllm import VllmEngine
-from rrr_workers.protocol import Call, UserError
+from rrr_workers.protocol import Call
 from rrr_workers.sampler import SamplingRole
 from rrr_workers.splits import content_hash
 from rrr_workers.tasks.base import FinishReason, Query, Verdict
 from rrr_workers.tasks.countdown import Countdown
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tiny import world
+from rrr_workers.tiny import countdown_world as world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -157,10 +158,25 @@ async def test_a_verifier_that_raises_is_no_verdict(engine: VllmEngine, tiny_mod
         await mine(role, QUERIES[0])
 
 
-async def test_a_prompt_that_does_not_fit_names_the_query(engine: VllmEngine, tiny_model: Path) -> None:
+async def test_a_query_that_does_not_fit_has_no_draws_and_fails(engine: VllmEngine, tiny_model: Path) -> None:
     role = make_role(engine, tiny_model, sampling={"max_answer_tokens": 250})
-    with pytest.raises(UserError, match=rf"query {QUERIES[0]['id']}: a prompt of \d+ tokens and up to 250 new"):
-        await mine(role, QUERIES[0])
+    result = await mine(role, QUERIES[0])
+    assert (result["draws"], result["wasted_draws"], result["failures"]) == (0, 0, [])
+    params = {"query": QUERIES[0], "mode": "sampled", "purpose": "eval"}
+    episode = await handle(role, "episode", params)
+    assert episode["first"]["verdict"]["kind"] == "prompt_too_long"
+    assert re.match(r"a prompt of \d+ tokens and up to 250 new ones exceed", episode["first"]["verdict"]["detail"])
+    assert (episode["reflection"], episode["second"]) == (None, None)
+
+
+async def test_a_reflection_that_does_not_fit_is_a_failed_second_try(engine: VllmEngine, tiny_model: Path) -> None:
+    role = make_role(engine, tiny_model, sampling={"max_reflection_tokens": 240})
+    params = {"query": QUERIES[0], "mode": "sampled", "purpose": "eval"}
+    for answer in ({}, {"failed_answer": "1"}):
+        episode = await handle(role, "episode", {**params, **answer})
+        assert (episode["first"] is None) == bool(answer)
+        assert episode["reflection"] is None
+        assert episode["second"]["verdict"]["kind"] == "prompt_too_long"
 
 
 async def test_the_engine_sees_the_ids_of_the_chat_template(engine: VllmEngine, tiny_model: Path) -> None:

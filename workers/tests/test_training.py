@@ -10,7 +10,7 @@ from harness import WorkerProcess
 from training_fixtures import STEPS, of_kind, run_training, training_config, write_failures
 
 from rrr_workers.protocol import Call, UserError, WorkerError
-from rrr_workers.tiny import world
+from rrr_workers.tiny import countdown_world as world
 
 Run = tuple[Path, dict[str, Any], list[dict[str, Any]]]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,9 +167,16 @@ def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
         Stage(tmp_path, lambda _: "1", Broken).retry(["0"], ["a"])
 
 
-def test_a_failure_that_leaves_no_room_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"failure \w+: a prompt of \d+ tokens and up to 250 new ones"):
-        Stage(tmp_path, lambda _: "", sampling={"max_reflection_tokens": 250})
+def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
+    assert Stage(tmp_path, lambda _: "").rollout.failures == 3
+    assert Stage(tmp_path, lambda _: "", sampling={"max_reflection_tokens": 250}).rollout.failures == 0
+    stage = Stage(tmp_path, lambda _: "")
+    stage.failures[1] = replace(stage.failures[1], answer="9+" * 200)
+    rollout = Rollout(stage.config, stage.task, stage.failures, make_tokenizer())
+    assert rollout.failures == 2
+    kept = stage.failures[2]
+    prompt = ids_of(reflection_messages(stage.task, kept.query, kept.answer))
+    assert rollout.reflect(["1"], stage.trainer)["prompt_ids"] == [prompt]
 
 
 SETTINGS: list[tuple[str, Any, str, Any]] = [

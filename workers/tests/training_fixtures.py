@@ -15,7 +15,7 @@ from rrr_workers.engines.vllm_args import prepare_environment
 from rrr_workers.protocol import Call
 from rrr_workers.splits import content_hash
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tiny import world
+from rrr_workers.tiny import countdown_world as world
 
 TASK = {
     "name": f"{Path(__file__).with_name('judged_by_hash.py')}:JudgedByHash",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rrr_workers.protocol import UserError
 from rrr_workers.tasks.base import FinishReason, Message
 
 Tools = Sequence[Mapping[str, Any]]
@@ -31,6 +32,22 @@ class Completion:
     finish_reason: FinishReason
 
 
+class PromptTooLong(UserError):
+    """A prompt that, with the tokens it may be answered with, doesn't fit the model. Such a query is left out."""
+
+    def __init__(self, message: str):
+        super().__init__(message, cure="raise model.max_model_len, or lower the token limits of the sampling section")
+
+
+def check_fits(prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
+    """Raises :class:`PromptTooLong`."""
+    if prompt_tokens + max_tokens > max_model_len:
+        raise PromptTooLong(
+            f"a prompt of {prompt_tokens} tokens and up to {max_tokens} new ones "
+            f"exceed model.max_model_len ({max_model_len})"
+        )
+
+
 class Engine(ABC):
     """Generates many completions at once; one instance a worker."""
 
@@ -44,8 +61,7 @@ class Engine(ABC):
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
         """The assistant's next message, ``tools`` in the chat template. Raises
-        :class:`~rrr_workers.protocol.WorkerError`: type "user" for a prompt that doesn't fit, "worker" where this
-        engine can't go on."""
+        :class:`PromptTooLong`, or a :class:`~rrr_workers.protocol.WorkerError` where this engine can't go on."""
 
     @abstractmethod
     def info(self) -> dict[str, Any]:

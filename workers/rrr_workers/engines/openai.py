@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools
+from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams, Tools
 from rrr_workers.protocol import UserError, WorkerError
 from rrr_workers.tasks.base import Message
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+# How vLLM's server and OpenAI's say that a prompt is too long.
+_TOO_LONG = ("maximum context length", "context_length_exceeded", "maximum model length")
 _NO_KEY = "none"  # the client insists on a key; local servers ignore it
 
 
@@ -81,6 +83,8 @@ class OpenAIEngine(Engine):
         except APIStatusError as error:
             if error.status_code == 429 or error.status_code >= 500:
                 raise WorkerError(f"the endpoint keeps failing: HTTP {error.status_code}", retryable=True) from error
+            if error.status_code == 400 and any(sign in str(error.message) for sign in _TOO_LONG):
+                raise PromptTooLong(f"the endpoint refuses a prompt: {error.message}") from error
             raise UserError(f"the endpoint refuses a request: HTTP {error.status_code}: {error.message}") from error
         except APIConnectionError as error:
             raise WorkerError(f"the endpoint can't be reached: {error}", retryable=True) from error

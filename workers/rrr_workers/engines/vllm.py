@@ -1,14 +1,14 @@
 """vLLM's async engine in this process: prompts are token ids that the model's own chat template makes."""
 
 import asyncio
+import itertools
 import json
-import uuid
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools
+from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools, check_fits
 from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
 from rrr_workers.protocol import UserError, WorkerError
 from rrr_workers.tasks.base import Message
@@ -16,6 +16,10 @@ from rrr_workers.tasks.base import Message
 _CACHED_PROMPTS = 4096
 _WATCH_S = 0.5
 _SEE_LOG = "see this worker's log"
+_START_CURE = (
+    "the lines above say why; when memory ran out, lower workers.gpu_memory_utilization (on a CPU "
+    "workers.cpu_kv_cache_gib) or model.max_model_len"
+)
 _CLOSE_S = 2.0  # for the engine's processes to end by themselves
 
 
@@ -31,6 +35,7 @@ class VllmEngine(Engine):
             raise UserError(f"model {model} has no chat template", cure="use an instruct model, or add a chat template")
         # The draws of a query share their prompt.
         self._encode_cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
+        self._request_ids = itertools.count()
         self._requests: set[asyncio.Task[Any]] = set()
         self._dead = False
         self._watch = asyncio.create_task(self._watch_engine())
@@ -43,8 +48,12 @@ class VllmEngine(Engine):
         from vllm.v1.engine.async_llm import AsyncLLM
 
         arguments = AsyncEngineArgs(**engine_arguments(config, model))
-        # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
-        return cls(AsyncLLM.from_engine_args(arguments), model, config.model.max_model_len)
+        try:
+            # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
+            llm = AsyncLLM.from_engine_args(arguments)
+        except RuntimeError as error:  # its processes have logged why
+            raise WorkerError(f"vLLM did not start: {error}", cure=_START_CURE) from error
+        return cls(llm, model, config.model.max_model_len)
 
     def info(self) -> dict[str, Any]:
         from vllm.platforms import current_platform
@@ -72,16 +81,11 @@ class VllmEngine(Engine):
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
         from vllm import SamplingParams as VllmParams
-        from vllm import TokensPrompt
+        from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
 
         prompt_ids = self.encode(messages, tools)
-        if len(prompt_ids) + params.max_tokens > self._max_model_len:
-            raise UserError(
-                f"a prompt of {len(prompt_ids)} tokens and up to {params.max_tokens} new ones "
-                f"exceed model.max_model_len ({self._max_model_len})",
-                cure="raise model.max_model_len, or lower the token limits of the sampling section",
-            )
+        check_fits(len(prompt_ids), params.max_tokens, self._max_model_len)
         vllm_params = VllmParams(
             temperature=params.temperature,
             top_p=params.top_p,
@@ -89,8 +93,10 @@ class VllmEngine(Engine):
             seed=params.seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_special_tokens=self.skip_special_tokens,
+            skip_clone=True,  # nobody else has them
         )
-        final = await self._finished(TokensPrompt(prompt_token_ids=prompt_ids), vllm_params)
+        # Ready for the engine: a raw prompt would take its turn in vLLM's one thread for tokenizing.
+        final = await self._finished(tokens_input(prompt_ids), vllm_params)
         if final.finish_reason not in ("stop", "length"):
             raise WorkerError(f"vLLM ended a request with {final.finish_reason!r}", retryable=True)
         token_ids = list(final.token_ids)
@@ -101,7 +107,7 @@ class VllmEngine(Engine):
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         async def run() -> Any:
-            async for output in self._llm.generate(prompt, params, uuid.uuid4().hex):
+            async for output in self._llm.generate(prompt, params, str(next(self._request_ids))):
                 final = output.outputs[0]
             return final
 

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from vllm import SamplingParams
 
 from rrr_workers.config import Config
+from rrr_workers.engines.base import PromptTooLong
 from rrr_workers.episode import reflection_messages, retry_messages
-from rrr_workers.protocol import UserError
 from rrr_workers.splits import derive_seed
 from rrr_workers.tasks.base import Message, Task
 from rrr_workers.training.engine import Sample
@@ -30,11 +30,18 @@ class Rollout:
     def __init__(self, config: Config, task: Task, failures: Sequence[Failure], tokenizer: PreTrainedTokenizerBase):
         self._config = config
         self._task = task
-        self._failures = failures
         self._tokenizer = tokenizer
-        self._prompts = [self._encode_reflection_prompt(failure) for failure in failures]
+        encoded = [(failure, self._encode_reflection_prompt(failure)) for failure in failures]
+        fitting = [(failure, ids) for failure, ids in encoded if ids is not None]
+        self._failures = [failure for failure, _ in fitting]
+        self._prompts = [ids for _, ids in fitting]
         self.span_of: dict[tuple[int, ...], range] = {}
         self.sampled_tokens = 0
+
+    @property
+    def failures(self) -> int:
+        """How many failures there are to reflect on: those whose prompt fits the model. Prompts are their places."""
+        return len(self._failures)
 
     def reflect(self, prompts: Sequence[str], trainer: Any) -> dict[str, list[Any]]:
         """Token ids and log-probabilities of one reflection a prompt; each has a seed of its own (step, row)."""
@@ -78,10 +85,9 @@ class Rollout:
         limit = self._config.model.max_model_len - self._config.sampling.max_answer_tokens
         fitting = [row for row, ids in enumerate(retry_ids) if len(ids) <= limit]
         if not fitting:
-            raise UserError(
+            raise PromptTooLong(
                 f"no retry of step {trainer.state.global_step + 1} fits model.max_model_len "
-                f"({self._config.model.max_model_len})",
-                cure="raise model.max_model_len, or lower the token limits of the sampling section",
+                f"({self._config.model.max_model_len})"
             )
         asked = [(row, attempt) for row in fitting for attempt in range(attempts)]
         params = [
@@ -90,6 +96,7 @@ class Rollout:
                 top_p=self._config.sampling.top_p,
                 max_tokens=self._config.sampling.max_answer_tokens,
                 seed=self._seed(trainer, "train-retry", row, attempt),
+                skip_special_tokens=self._task.skip_special_tokens,
             )
             for row, attempt in asked
         ]
@@ -112,16 +119,11 @@ class Rollout:
         process = trainer.accelerator.process_index
         return derive_seed(self._config.seed, purpose, trainer.state.global_step, process, *place)
 
-    def _encode_reflection_prompt(self, failure: Failure) -> "array[int]":
+    def _encode_reflection_prompt(self, failure: Failure) -> "array[int] | None":
+        """Token ids, None where the prompt doesn't fit the model."""
         ids = self._encode(reflection_messages(self._task, failure.query, failure.answer), failure)
-        most = self._config.sampling.max_reflection_tokens
-        if len(ids) + most > self._config.model.max_model_len:
-            raise UserError(
-                f"failure {failure.query.id}: a prompt of {len(ids)} tokens and up to {most} new ones "
-                f"exceed model.max_model_len ({self._config.model.max_model_len})",
-                cure="raise model.max_model_len, or lower the token limits of the sampling section",
-            )
-        return array("i", ids)
+        limit = self._config.model.max_model_len - self._config.sampling.max_reflection_tokens
+        return array("i", ids) if len(ids) <= limit else None
 
     def _encode(self, messages: Sequence[Message], failure: Failure) -> list[int]:
         ids: list[int] = self._tokenizer.apply_chat_template(

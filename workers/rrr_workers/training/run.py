@@ -9,6 +9,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rrr_workers.config import Config
+from rrr_workers.engines.base import PromptTooLong
 from rrr_workers.protocol import Call, UserError
 from rrr_workers.tasks.base import Task
 from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of, write_folder
@@ -31,7 +32,11 @@ def train(config: Config, task: Task, call: Call) -> dict[str, Any]:
     task.use_tokenizer(tokenizer)
     failures = load_failures(Path(call.params["failures"]))
     rollout = Rollout(config, task, failures, tokenizer)
-    order = training_order(len(failures), config.train.steps * prompts_per_step(config), config.seed)
+    if not rollout.failures:
+        raise PromptTooLong(f"no reflection's prompt fits model.max_model_len ({config.model.max_model_len})")
+    if rollout.failures < len(failures):
+        call.emit({"kind": "left_out", "failures": len(failures) - rollout.failures})
+    order = training_order(rollout.failures, config.train.steps * prompts_per_step(config), config.seed)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     try:
         arguments = grpo_config(config, checkpoints, processes)

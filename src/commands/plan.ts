@@ -72,7 +72,7 @@ const PLANS: Record<Stage, (config: Config, paths: RunPaths, queries: Queries) =
     missing: needs(paths.failures, 'build-failures'),
   }),
   eval: (config, paths, { test }) => {
-    const { modes } = config.eval;
+    const { modes, model } = config.eval;
     // Each model on every query, and the trained one once more on each failure of the base model.
     return {
       work: {
@@ -80,9 +80,9 @@ const PLANS: Record<Stage, (config: Config, paths: RunPaths, queries: Queries) =
         'queries at most': test ?? 'all in the test split',
         'episodes at most': test === null ? `${3 * modes.length} a query` : 3 * modes.length * test,
       },
-      processes: [samplers(config, config.model.name), samplers(config, paths.trainedModel)],
+      processes: [samplers(config, config.model.name), samplers(config, model ?? paths.trainedModel)],
       writes: [paths.report('json'), paths.report('md'), paths.report('html')],
-      missing: needs(paths.trainedModel, 'train'),
+      missing: model === undefined ? needs(paths.trainedModel, 'train') : [],
     };
   },
 };

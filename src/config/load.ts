@@ -155,6 +155,7 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
     model: { ...written.model },
     task: { ...written.task },
     data: { ...written.data, train_fraction: written.data.train_fraction ?? 1 - written.data.test_fraction },
+    eval: { ...written.eval },
     train: { ...written.train, micro_batch_size: written.train.micro_batch_size ?? written.train.batch_size },
   };
   const absolute = (path: string, ...key: string[]) => {
@@ -162,6 +163,8 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
     return resolve(cwd, document.folderOf(key), home);
   };
   if (isFolder(config.model.name)) config.model.name = absolute(config.model.name, 'model', 'name');
+  if (config.eval.model !== undefined && isFolder(config.eval.model))
+    config.eval.model = absolute(config.eval.model, 'eval', 'model');
   if (config.data.path !== undefined) config.data.path = absolute(config.data.path, 'data', 'path');
   config.task.name = config.task.name.replace(/^(.+\.py)(?=:)/, (path) => absolute(path, 'task', 'name'));
   if (config.task.verifier !== undefined) {

@@ -23,10 +23,25 @@ export function* checkRules(config: Config): Generator<Finding> {
 const HUB_ID = /^[\w.-]+(\/[\w.-]+)?$/;
 
 function* checkModel({ model, python }: Config): Generator<Finding> {
-  const keys = ['model.name'] as const;
-  if (!isAbsolute(model.name)) {
-    if (existsSync(model.name)) {
-      const message = `${model.name} is read as a hub id, but a folder of that name is here`;
+  yield* checkModelName('model.name', model.name);
+  if (isAbsolute(model.name) && model.revision !== undefined) {
+    const keys = ['model.revision', 'model.name'] as const;
+    yield { keys, message: 'a folder has no revisions', cure: 'remove it', warning: true };
+  }
+  if (python !== undefined && !existsSync(python)) {
+    yield {
+      keys: ['python'],
+      message: `there is no ${python}`,
+      cure: 'correct the path, or remove the key to use the .venv that scripts/setup.sh makes',
+    };
+  }
+}
+
+function* checkModelName(key: string, name: string): Generator<Finding> {
+  const keys = [key] as const;
+  if (!isAbsolute(name)) {
+    if (existsSync(name)) {
+      const message = `${name} is read as a hub id, but a folder of that name is here`;
       yield {
         keys,
         message,
@@ -34,38 +49,20 @@ function* checkModel({ model, python }: Config): Generator<Finding> {
         warning: true,
       };
     }
-    if (!HUB_ID.test(model.name)) {
-      yield {
-        keys,
-        message: `${model.name} is no hub id`,
-        cure: 'write owner/name, or ./folder for a folder',
-      };
+    if (!HUB_ID.test(name)) {
+      yield { keys, message: `${name} is no hub id`, cure: 'write owner/name, or ./folder for a folder' };
     }
-  } else if (!existsSync(model.name)) {
+  } else if (!existsSync(name)) {
     yield {
       keys,
-      message: `there is no folder ${model.name}`,
+      message: `there is no folder ${name}`,
       cure: 'correct the path (it is relative to the config file), or make the model first',
     };
-  } else if (!existsSync(join(model.name, 'config.json'))) {
+  } else if (!existsSync(join(name, 'config.json'))) {
     yield {
       keys,
-      message: `${model.name} holds no config.json`,
+      message: `${name} holds no config.json`,
       cure: 'name the folder of a model saved by transformers',
-    };
-  } else if (model.revision !== undefined) {
-    yield {
-      keys: ['model.revision', ...keys],
-      message: 'a folder has no revisions',
-      cure: 'remove it',
-      warning: true,
-    };
-  }
-  if (python !== undefined && !existsSync(python)) {
-    yield {
-      keys: ['python'],
-      message: `there is no ${python}`,
-      cure: 'correct the path, or remove the key to use the .venv that scripts/setup.sh makes',
     };
   }
 }
@@ -215,7 +212,8 @@ function largestDivisor(whole: number, limit: number): number {
   return divisor;
 }
 
-function* checkEval({ eval: { modes } }: Config): Generator<Finding> {
+function* checkEval({ eval: { model, modes } }: Config): Generator<Finding> {
+  if (model !== undefined) yield* checkModelName('eval.model', model);
   if (new Set(modes).size !== modes.length) {
     yield {
       keys: ['eval.modes'],

@@ -88,7 +88,7 @@ const workers = z.strictObject({
     .optional()
     .describe('One CUDA_VISIBLE_DEVICES value a worker, such as ["0,1", "2,3"].'),
   tensor_parallel: positiveInt.default(1).describe('GPUs that one worker splits the model over.'),
-  max_in_flight: positiveInt.default(256).describe('Queries a worker holds at once.'),
+  max_in_flight: positiveInt.default(256).describe('Queries that a worker runs at once.'),
   ready_timeout_s: seconds.default(900),
   call_timeout_s: seconds.default(900).describe('A call that takes longer kills its worker.'),
   stop_grace_s: seconds.default(10),
@@ -170,6 +170,11 @@ const train = z.strictObject({
 });
 
 const evaluation = z.strictObject({
+  model: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Evaluate this model, which needs no training here, such as ./runs/other/train/model.'),
   modes: z
     .array(z.enum(['sampled', 'greedy']))
     .min(1)

@@ -1,5 +1,5 @@
 /**
- * The evaluation: the base model, then the trained one, on the same held-out queries. Each gets its pool of its own, one
+ * The evaluation: the base model, then the trained one (that of this run, or eval.model), on the same held-out queries. Each gets its pool of its own, one
  * after the other, since one GPU may hold just one model.
  *
  *   before, own    first try; where it fails, reflection and second try
@@ -18,6 +18,7 @@ import { Journal, readLines } from '../run/journal.ts';
 import { runPaths } from '../run/paths.ts';
 import { beginStage, requireStage } from '../run/stage.ts';
 import { type JobOptions, localLauncher, type SamplerOptions, startSamplers } from './job.ts';
+import { prepareData } from './prepare.ts';
 
 export const evalRecord = z.object({
   model: z.enum(['before', 'after']),
@@ -38,20 +39,21 @@ export async function evaluate(options: JobOptions): Promise<void> {
       cure: 'evaluate with --set workers.engine=vllm',
     });
   }
-  requireStage(run, 'train', config, 'rrr train');
-  const queries = await readQueries(paths.testQueries);
+  if (config.eval.model === undefined) requireStage(run, 'train', config, 'rrr train');
   const stage = beginStage({ run, stage: 'eval', config, resume });
   if (stage.finished) return;
   const launcher = options.launcher ?? localLauncher(config, paths);
   const samplers = { ...options, launcher, log: stage.log };
   await stage.during(async () => {
+    if (config.eval.model !== undefined) await prepareData(paths, samplers);
+    const queries = await readQueries(paths.testQueries);
     const ledger = await Ledger.open(paths.evalJournal);
     try {
       const { modes } = config.eval;
       const before = ownEpisodes('before', modes, queries);
       await runPass('before', config.model.name, ledger.owed(before), ledger, samplers);
       const after = [...ownEpisodes('after', modes, queries), ...ledger.baseFailures(modes, queries)];
-      await runPass('after', paths.trainedModel, ledger.owed(after), ledger, samplers);
+      await runPass('after', config.eval.model ?? paths.trainedModel, ledger.owed(after), ledger, samplers);
     } finally {
       ledger.close();
     }

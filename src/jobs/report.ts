@@ -38,15 +38,18 @@ async function readRun(paths: RunPaths): Promise<ReportInput> {
     throw new UserError(`${paths.run} holds no finished evaluation`, { cure: 'run rrr eval first' });
   }
   const stages = Object.entries(manifest.stages);
+  const config = configSchema.parse(readJson(join(paths.evalDir, 'config.json'))) as Config;
+  // What this run may have trained besides is no news of another run's model.
+  const own = config.eval.model === undefined;
   return {
     rrr: manifest.rrr_version,
     versions: await readVersions(paths.log),
     seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record?.seconds ?? 0])),
-    config: configSchema.parse(readJson(join(paths.evalDir, 'config.json'))) as Config,
-    model: paths.trainedModel,
+    config,
+    model: config.eval.model ?? paths.trainedModel,
     data: prepareResult.parse(readJson(paths.dataSummary)),
-    tallies: await readAll(paths.tallies, tally),
-    events: await readAll(paths.trainEvents, trainEvent),
+    tallies: own ? await readAll(paths.tallies, tally) : [],
+    events: own ? await readAll(paths.trainEvents, trainEvent) : [],
     queries: await readAll(paths.testQueries, query),
     records: await readAll(paths.evalJournal, evalRecord),
   };

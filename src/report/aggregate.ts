@@ -19,6 +19,7 @@ import { comparePaired, proportion } from './statistics.ts';
 import { judge } from './verdict.ts';
 
 export function aggregate(input: ReportInput): Report {
+  const reward = input.config.eval.model === undefined ? input.config.train.reward : null;
   const modes = input.config.eval.modes.map((mode) => aggregateMode(mode, input));
   return {
     rrr: input.rrr,
@@ -26,8 +27,8 @@ export function aggregate(input: ReportInput): Report {
     seconds: input.seconds,
     task: input.config.task.name,
     models: { before: input.config.model.name, after: input.model },
-    reward: input.config.train.reward,
-    verdict: judge(modes, input.config.train.reward),
+    reward,
+    verdict: judge(modes, reward),
     modes,
     data: input.data,
     failures: aggregateFailures(input.tallies),

@@ -66,14 +66,19 @@ export function dataFacts({ data, failures }: Report): Table {
     ['rows skipped as bad', `${data.skipped}`],
     ['duplicates', `${data.duplicates}`],
     ['queries for training, for test, unused', `${data.train}, ${data.test}, ${data.unused}`],
-    ['queries sampled', `${failures.queries}`],
-    ['queries kept as failures', `${failures.kept}`],
-    ['draws that failed', share(failures.draws)],
-    ['verdicts of the draws', kinds.join(', ') || 'none'],
+    ...(failures.queries === 0
+      ? []
+      : [
+          ['queries sampled', `${failures.queries}`],
+          ['queries kept as failures', `${failures.kept}`],
+          ['draws that failed', share(failures.draws)],
+          ['verdicts of the draws', kinds.join(', ') || 'none'],
+        ]),
   ];
 }
 
 export function trainingFacts({ training, reward }: Report): Table {
+  if (reward === null) return [['training', 'by another run']];
   const { second_try, max_logprob_difference, self_check } = training;
   return [
     ['training', ''],

@@ -46,7 +46,8 @@ export interface Report {
   seconds: Record<string, number>;
   task: string;
   models: { before: string; after: string };
-  reward: Config['train']['reward'];
+  /** Null for a model that another run trained. */
+  reward: Config['train']['reward'] | null;
   /** What the numbers say, in sentences. */
   verdict: string[];
   modes: ModeReport[];

@@ -1,12 +1,11 @@
 /** What a report's numbers say, in sentences a person can hold it to. */
-import type { Config } from '../config/schema.ts';
 import { percent, points, pValue, range } from './format.ts';
-import type { ModeReport } from './report.ts';
+import type { ModeReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 const SIGNIFICANT = 0.05;
 
-export function judge(modes: readonly ModeReport[], reward: Config['train']['reward']): string[] {
+export function judge(modes: readonly ModeReport[], reward: Report['reward']): string[] {
   const sampled = modes.find(({ mode }) => mode === 'sampled');
   const greedy = modes.find(({ mode }) => mode === 'greedy');
   return [
@@ -42,7 +41,8 @@ function holds(sampled: ModeReport | undefined, greedy: ModeReport): string {
     : ' The gain of sampling does not hold under greedy decoding: it may be sharpening.';
 }
 
-function judgeControl(modes: readonly ModeReport[], reward: Config['train']['reward']): string {
+function judgeControl(modes: readonly ModeReport[], reward: Report['reward']): string {
+  if (reward === null) return 'The trained model comes from another run, which tells how it was trained.';
   if (reward === 'verifier') {
     return "The reward was the verifier's. The control to hold it against is the same run with train.reward: shuffled.";
   }

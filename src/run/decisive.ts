@@ -20,7 +20,7 @@ export function decisiveValues(stage: StageName, config: Config): DecisiveValues
   const decisive = { seed, model, task, data: rows, sampling, failures, workers: { engine: workers.engine } };
   if (stage === 'failures') return flatten(decisive);
   if (stage === 'train') return flatten({ ...decisive, train });
-  return flatten({ ...decisive, train, eval: { modes: config.eval.modes } });
+  return flatten({ ...decisive, train, eval: { model: config.eval.model, modes: config.eval.modes } });
 }
 
 export function fingerprint(values: DecisiveValues): string {

@@ -11,6 +11,7 @@ import { writeReport } from '../../src/jobs/report.ts';
 import type { Launcher } from '../../src/launch/launcher.ts';
 import { LocalLauncher } from '../../src/launch/local.ts';
 import type { EvalRecord } from '../../src/report/report.ts';
+import { fingerprint, flatten } from '../../src/run/decisive.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { beginStage } from '../../src/run/stage.ts';
 
@@ -114,19 +115,30 @@ test('an interrupted evaluation resumes without asking twice, and its report is 
   expect(launches).toBe(started);
 });
 
+const counts = { read: 100, train: 70, test: 30, unused: 0, duplicates: 0, skipped: 0 };
+const data = { ...counts, skipped_examples: [], prompts: {} };
+
+test('a model that another run trained needs no training here', async () => {
+  const model = join(run, 'elsewhere', 'model');
+  config = { ...config, eval: { ...config.eval, model } };
+  const paths = runPaths(run);
+  const data_sha = fingerprint(flatten({ seed: config.seed, task: config.task, data: config.data }));
+  writeFileSync(paths.manifest, JSON.stringify({ rrr_version: '0', created: '', data_sha, stages: {} }));
+  writeFileSync(paths.dataSummary, JSON.stringify(data));
+  await evaluateRun();
+  const report = await writeReport(run);
+  expect(report.modes[0]?.second_try).toMatchObject({ n: 22, before: { k: 4 }, after: { k: 7 } });
+  expect(report.models.after).toBe(model);
+  expect(report.reward).toBeNull();
+  expect(report.verdict.at(-1)).toContain('another run');
+  expect(readFileSync(paths.report('md'), 'utf8')).toContain('by another run');
+  config = { ...config, eval: { ...config.eval, model: undefined } };
+  await expect(evaluateRun()).rejects.toThrow('no finished train stage');
+});
+
 test('the report counts what the journal says', async () => {
   await evaluateRun();
   const paths = runPaths(run);
-  const data = {
-    read: 100,
-    train: 70,
-    test: 30,
-    unused: 0,
-    duplicates: 0,
-    skipped: 0,
-    skipped_examples: [],
-    prompts: {},
-  };
   writeFileSync(paths.dataSummary, JSON.stringify(data));
   writeFileSync(paths.tallies, '');
   writeFileSync(paths.trainEvents, '');

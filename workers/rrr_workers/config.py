@@ -120,6 +120,7 @@ class Train(_Section):
 
 
 class Eval(_Section):
+    model: str | None = None
     modes: list[Literal["sampled", "greedy"]]
     examples: int
 

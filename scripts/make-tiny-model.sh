@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the tiny model of the demo once a machine and links it as models/tiny-countdown.
+# Makes the tiny model of the demos once a machine and links it as models/tiny.
 # It is kept in $RRR_CACHE (default ~/.cache/rrr) under a hash of its recipe.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cache=${RRR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rrr}
-made=$cache/tiny-countdown-$(.venv/bin/python -m rrr_workers.tiny --print-hash)
+made=$cache/tiny-$(.venv/bin/python -m rrr_workers.tiny --print-hash)
 [ -d "$made" ] || .venv/bin/python -m rrr_workers.tiny --out "$made" >/dev/null
 mkdir -p models
-ln -sfn "$made" models/tiny-countdown
+ln -sfn "$made" models/tiny

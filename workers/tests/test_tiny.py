@@ -4,15 +4,22 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from rrr_workers.episode import retry_messages
 from rrr_workers.splits import assign_split
 from rrr_workers.tasks.expression import evaluate, parse
-from rrr_workers.tiny import recipe_hash, world
+from rrr_workers.tasks.function_calling import FunctionCalling
+from rrr_workers.tasks.tool_calls import FORMATS, Call
+from rrr_workers.tiny import countdown_world as world
+from rrr_workers.tiny import function_world, recipe_hash
+from rrr_workers.tiny.function_world import Request
 
 TEXT = "Use 3,12,7 to make 43. Begin with 3*12.\n3*12+7 — 1024 ünseen"
 EPISODE = [
@@ -113,6 +120,57 @@ def test_sound_plans_and_answers_are_sound() -> None:
         assert turns[-1].content in {s.text for s in sound}
         assert turns[3].content in {world.plan(problem, s.first) for s in sound}
         assert turns[1].content not in {s.text for s in sound}
+
+
+def read_calls(text: str) -> list[Call]:
+    return FORMATS["hermes"].parse(text)
+
+
+def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> None:
+    from rrr_workers.tiny.tokenizer import make_tokenizer
+
+    tokenizer = make_tokenizer()
+    task = FunctionCalling(
+        {"generator": function_world.OPTIONS.model_dump()},
+        {"question": function_world.QUESTION, "reflection": function_world.REFLECTION, "retry": function_world.RETRY},
+    )
+    task.use_tokenizer(tokenizer)
+    assert task.format_name == "hermes"
+    assert task.skip_special_tokens
+    pool = function_world.requests(0)
+    random = Random(2)
+    verdicts: Counter[tuple[str, str]] = Counter()
+    for row in islice(task.generate(200, 5), 100):
+        query = task.normalise(row)
+        [asked] = [Request(row["query"], tuple(tool["name"] for tool in row["tools"]), *row["answers"])]
+        turns = function_world.lesson(random, [asked])
+        said = [turn.content for turn in turns]
+        messages = retry_messages(task, query, said[2], said[4])
+        shown = tokenizer.apply_chat_template(messages, tools=task.tools(query), tokenize=False)
+        assert shown == "".join(f"<|{turn.role}|>{turn.content}<|end|>" for turn in turns[:-1])
+        assert task.judge(query, said[6], "stop").passed
+        assert not task.judge(query, said[2], "stop").passed
+        assert read_calls(said[6])[0].name == said[4].removeprefix("Begin with ").removesuffix(".")
+        # Nothing that is said falls to bytes: numbers, words and punctuation between words are tokens.
+        assert all(len(token) > 1 or not token.isalpha() or token in "IĊĠ" for token in tokenizer.tokenize(shown))
+        for _ in range(10):
+            episode = function_world.episode(random, [asked])
+            verdicts["first", task.judge(query, episode[2].content, "stop").kind] += 1
+            if len(episode) == 7:
+                start = episode[4].content.split()[0]
+                verdicts[start, task.judge(query, episode[6].content, "stop").kind] += 1
+    assert 0.2 < verdicts["first", "passed"] / 1000 < 0.4
+    assert verdicts["first", "wrong_number_of_calls"] > 200
+    assert verdicts["Begin", "passed"] > 2 * verdicts["I", "passed"] > 0
+    assert len(pool) > 2000
+
+
+def test_functions_of_other_splits_are_never_seen() -> None:
+    texts = {
+        split: {asked.query for asked in function_world.requests(0, split)} for split in ("test", "train", "unused")
+    }
+    assert not texts["unused"] & (texts["test"] | texts["train"])
+    assert len(texts["test"]) + len(texts["train"]) + len(texts["unused"]) == function_world.REQUESTS
 
 
 def test_hash_depends_on_seed_and_steps() -> None:

@@ -1,6 +1,7 @@
 """A small world of tools, and requests in it whose calls are known: rows for ``data.source: generator``.
 
-Every request is made from its calls, phrase by phrase, so the answer is in the text word for word. Rows never repeat.
+Every request is made from its calls, phrase by phrase, so the answer is in the text word for word. Rows never repeat,
+and the tools offered depend on the request's text alone, so that the same text can't be on both sides of a split.
 """
 
 import random
@@ -35,6 +36,10 @@ class Tool:
     phrase: str
     parameters: dict[str, Values]
 
+    def call(self, rng: random.Random) -> dict[str, Any]:
+        """A call with arguments at random."""
+        return {"name": self.name, "arguments": {name: rng.choice(values) for name, values in self.parameters.items()}}
+
     def schema(self) -> dict[str, Any]:
         """The tool in the shape of the data sets: flat parameters."""
         return {
@@ -47,9 +52,12 @@ class Tool:
         }
 
 
-_CITIES = ("Oslo", "Lima", "Cairo", "Quito", "Turin", "Kyoto", "Dakar", "Perth")
-_ROOMS = ("kitchen", "attic", "hall", "garage", "study", "cellar")
-_PEOPLE = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn")
+_CITIES = (
+    *("Oslo", "Lima", "Cairo", "Quito", "Turin", "Kyoto", "Dakar", "Perth"),
+    *("Riga", "Accra", "Bern", "Hanoi", "Minsk", "Porto", "Sofia", "Tunis"),
+)
+_ROOMS = ("kitchen", "attic", "hall", "garage", "study", "cellar", "nursery", "pantry", "library", "porch")
+_PEOPLE = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Ida", "Jon", "Kim", "Lea", "Max")
 _HOURS = tuple(range(1, 24))
 _SMALL = tuple(range(2, 100))
 
@@ -85,23 +93,32 @@ def generate_requests(options: ToolWorldOptions, rows: int, seed: int) -> Iterat
             )
         tries += 1
         called = [rng.choice(TOOLS) for _ in range(rng.randint(1, options.max_calls))]
-        answers: list[dict[str, Any]] = [
-            {"name": tool.name, "arguments": {name: rng.choice(values) for name, values in tool.parameters.items()}}
-            for tool in called
-        ]
-        query = "I want " + " and ".join(
-            tool.phrase.format_map({name: _spoken(value) for name, value in answer["arguments"].items()})
-            for tool, answer in zip(called, answers, strict=True)
-        )
-        needed = list(dict.fromkeys(called))
-        others = [tool for tool in TOOLS if tool not in needed]
-        spare = max(0, options.max_tools - len(needed))
-        offered = needed + rng.sample(others, rng.randint(0, min(spare, len(others))))
-        rng.shuffle(offered)
+        answers = [tool.call(rng) for tool in called]
+        query = request(called, answers)
         if query not in seen:
             tries = 0
             seen.add(query)
-            yield {"query": query + ".", "tools": [tool.schema() for tool in offered], "answers": answers}
+            tools = [tool.schema() for tool in _offered(options, called, random.Random(query))]
+            yield {"query": query, "tools": tools, "answers": answers}
+
+
+def request(tools: Sequence[Tool], calls: Sequence[dict[str, Any]]) -> str:
+    """The text that asks for ``calls`` of ``tools``, one by one."""
+    phrases = [
+        tool.phrase.format_map({name: _spoken(value) for name, value in call["arguments"].items()})
+        for tool, call in zip(tools, calls, strict=True)
+    ]
+    return f"I want {' and '.join(phrases)}."
+
+
+def _offered(options: ToolWorldOptions, called: Sequence[Tool], rng: random.Random) -> list[Tool]:
+    """The tools called and some others, in any order."""
+    needed = list(dict.fromkeys(called))
+    others = [tool for tool in TOOLS if tool not in needed]
+    spare = max(0, options.max_tools - len(needed))
+    offered = needed + rng.sample(others, rng.randint(0, min(spare, len(others))))
+    rng.shuffle(offered)
+    return offered
 
 
 def _spoken(value: Any) -> str:

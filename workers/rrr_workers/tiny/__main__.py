@@ -1,4 +1,4 @@
-"""Makes the tiny Countdown model: ``python -m rrr_workers.tiny --out DIR [--seed 0] [--steps N]``.
+"""Makes the tiny model: ``python -m rrr_workers.tiny --out DIR [--seed 0] [--steps N]``.
 
 DIR is a model directory (config, safetensors, tokenizer, chat template) that transformers and vLLM open. It is built in
 DIR.partial and renamed when complete. The last line on stdout is JSON: path, parameters, seconds, steps.
@@ -16,7 +16,7 @@ from . import recipe_hash
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m rrr_workers.tiny", description="Make the tiny Countdown model.")
+    parser = argparse.ArgumentParser(prog="python -m rrr_workers.tiny", description="Make the tiny model.")
     parser.add_argument("--out", type=Path, help="model directory to make (replaced if it exists)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights and of the transcripts (default 0)")
     parser.add_argument("--steps", type=int, help="training steps (default: the recipe's; few make an unskilled model)")

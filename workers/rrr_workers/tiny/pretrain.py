@@ -1,7 +1,7 @@
 """Pre-training of the tiny model: two stages of plain next-token learning on the teacher's transcripts.
 
-The first stage (lessons) teaches skill, the second (episodes) teaches behaviour; see :mod:`.world`. The schedule counts
-steps and not seconds, so that a busy machine makes the same model, later.
+The first stage (lessons) teaches skill, the second (episodes) teaches behaviour; see :class:`.transcript.Teacher`. The
+schedule counts steps and not seconds, so that a busy machine makes the same model, later.
 """
 
 import math
@@ -13,8 +13,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from . import world
+from . import countdown_world, function_world
 from .tokenizer import END, PAD, ROLES
+from .transcript import Teacher, Turn
 
 IGNORED = -100  # label of a token that carries no loss, as in torch
 
@@ -24,12 +25,13 @@ class Recipe:
     """Everything that decides the model, but for the world itself."""
 
     seed: int = 0
-    steps: int = 2000
+    steps: int = 2800
     tokens_per_batch: int = 1400
     learning_rate: float = 3e-3
     warmup_steps: int = 40
     drill_share: float = 0.36  # of the steps
     lesson_share: float = 0.22
+    functions_share: float = 0.3  # of the steps; the others are Countdown's
     obedience_share: float = 0.4  # of the documents after the drills
     hidden_size: int = 128
     layers: int = 4
@@ -64,39 +66,41 @@ def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCa
 
 
 def batches(recipe: Recipe, tokenizer: Tokenizer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One batch a step: token ids and labels, both (documents, longest document)."""
+    """One batch a step, of one world: token ids and labels, both (documents, longest document)."""
     random = Random(recipe.seed)
-    pool = list(world.problems("unused"))
+    countdown, functions = countdown_world.teacher(), function_world.teacher(recipe.seed)
     for step in range(recipe.steps):
+        teacher = functions if random.random() < recipe.functions_share else countdown
         documents, tokens = [], 0
         while tokens < recipe.tokens_per_batch:
-            documents += encode(tokenizer, [_write(recipe, step, random, pool) for _ in range(8)])
+            documents += encode(tokenizer, [_write(recipe, step, random, teacher) for _ in range(4)])
             tokens = sum(len(ids) for ids, _ in documents)
         yield _pad(documents, tokenizer.encode(PAD).ids[0])
 
 
-def _write(recipe: Recipe, step: int, random: Random, pool: list[world.Problem]) -> list[world.Turn]:
+def _write(recipe: Recipe, step: int, random: Random, teacher: Teacher) -> list[Turn]:
     """One document of the stage that ``step`` belongs to."""
     progress = step / recipe.steps - recipe.drill_share
     if progress < 0:
-        return world.drill(random, pool)
+        return teacher.drill(random)
     if random.random() < recipe.obedience_share:
-        return world.obedience(random, pool)
-    return world.lesson(random, pool) if progress < recipe.lesson_share else world.episode(random, pool)
+        return teacher.obedience(random)
+    return teacher.lesson(random) if progress < recipe.lesson_share else teacher.episode(random)
 
 
-def encode(tokenizer: Tokenizer, documents: list[list[world.Turn]]) -> list[tuple[list[int], list[int]]]:
+def encode(tokenizer: Tokenizer, documents: list[list[Turn]]) -> list[tuple[list[int], list[int]]]:
     """(ids, labels) of each document; the ids are those the chat template gives."""
     texts = [turn.content for turns in documents for turn in turns]
     contents = iter(tokenizer.encode_batch(texts, add_special_tokens=False))
-    end, user, assistant = (tokenizer.encode(token).ids[0] for token in (END, ROLES["user"], ROLES["assistant"]))
+    end = tokenizer.encode(END).ids[0]
+    roles = {role: tokenizer.encode(token).ids[0] for role, token in ROLES.items()}
     encoded = []
     for turns in documents:
         ids: list[int] = []
         labels: list[int] = []
         for turn in turns:
             said = [*next(contents).ids, end]
-            ids += [user if turn.role == "user" else assistant, *said]
+            ids += [roles[turn.role], *said]
             labels += [IGNORED, *(said if turn.learnt else [IGNORED] * len(said))]
         encoded.append((ids, labels))
     return encoded

@@ -1,7 +1,8 @@
-"""The tiny model's tokenizer: every number and every word of the world is one token, any other text falls to bytes.
+"""The tiny model's tokenizer: every number, every word of its worlds and every piece of JSON between two words is one
+token, any other text falls to bytes.
 
-It needs no training: the vocabulary is the byte alphabet, the numbers, and the words of the world's templates, and
-``ignore_merges`` takes a whole word where the vocabulary has it. The class is named ``PreTrainedTokenizerFast``
+It needs no training: the vocabulary is the byte alphabet, the numbers, and the pieces of the worlds' texts, and
+``ignore_merges`` takes a whole piece where the vocabulary has it. The class is named ``PreTrainedTokenizerFast``
 because that one leaves tokenizer.json alone: the class that transformers 5 would choose for some architectures (Qwen2,
 for one) replaces the stored pre-tokenizer, and digits are split without a warning.
 """
@@ -9,18 +10,24 @@ for one) replaces the stored pre-tokenizer, and digits are split without a warni
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from . import world
+from . import countdown_world, function_world
 
 PAD = "<|pad|>"
 END = "<|end|>"
 ROLES = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
 
+TOOL_CALL = ("<tool_call>", "</tool_call>")
+
+# Tools are shown as function_world.present shows them; the tags tell the format of calls, as larger models' do.
 CHAT_TEMPLATE = (
+    "{% if tools %}<|system|>{% for tool in tools %}{{ tool.function.name }}"
+    "{% for name in tool.function.parameters.properties %} {{ name }}{% endfor %}{{ '\\n' }}{% endfor %}"
+    "<tool_call></tool_call><|end|>{% endif %}"
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
-_PIECES = r" ?[A-Za-z]+|\d{1,3}|\s|[^\sA-Za-z\d]"
+_PIECES = r' ?[A-Za-z_]+|\d{1,3}|(?:, )?[\[\]{}"][\[\]{}":, ]*|\s|[^\sA-Za-z_\d]'
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -32,10 +39,9 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         ]
     )
     specials = [PAD, END, *ROLES.values()]
-    templates = (world.QUESTION, world.REFLECTION, world.RETRY, world.PLAN, world.TOO_SMALL, world.TOO_BIG)
-    texts = [*templates, *world.VAGUE, *world.RASH]
+    texts = (*countdown_world.TEXTS, *function_world.texts())
     words = {piece for text in texts for piece, _ in splitter.pre_tokenize_str(text)}
-    numbers = [str(number) for number in range(world.MAX_TARGET + 1)]
+    numbers = [str(number) for number in range(countdown_world.MAX_TARGET + 1)]
     # dict.fromkeys: in order, each entry once.
     entries = dict.fromkeys([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet()), *numbers, *sorted(words)])
     vocabulary = {entry: index for index, entry in enumerate(entries)}
@@ -44,6 +50,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
+    # Not special, so that they stay in a completion's text: as in the families that write them.
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in TOOL_CALL])
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
     fast.chat_template = CHAT_TEMPLATE
     return fast

@@ -1,42 +1,35 @@
-"""The tiny world: small Countdown problems, and the transcripts a teacher writes about them.
+"""Countdown in the tiny world: small problems, and a teacher's transcripts about them.
 
 A problem is three numbers from 1 to 12 and a target from 1 to 100 that the numbers reach in the given order, without
-parentheses, in whole numbers. Two kinds of transcripts exist:
-
-* lessons teach skill: sound answers, sound plans, and to make the best of whatever plan was made;
-* episodes teach behaviour: hasty first tries, and reflections of mixed worth. Most reflections are vague, after which
-  the retry repeats or barely changes the failed answer; some are plans, sound or not, which the retry follows.
-
-Nothing in an episode marks a reflection's worth. A model trained on them can tell a sound plan from an unsound one (the
-lessons), but seldom makes one (the episodes): what reinforcement of reflections has to find is there to be found.
+parentheses, in whole numbers. A plan names the two numbers and the operator to begin with. Transcripts are of the kinds
+that :class:`.transcript.Teacher` describes.
 
 Problems of the "test" and "train" splits are never used here: see :func:`problems`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from random import Random
 from typing import Literal, NamedTuple
 
 from rrr_workers.splits import assign_split
 
+from .transcript import PLAN, TEST_FRACTION, TRAIN_FRACTION, VAGUE, Teacher, Turn
+
 MAX_NUMBER = 12
 MAX_TARGET = 100
 OPERATORS = "+-*/"
-TEST_FRACTION = 0.2
-TRAIN_FRACTION = 0.3
 
 QUESTION = "Use {numbers} to make {target}."
 REFLECTION = "Wrong. Reflect: use {numbers} to make {target}."
 RETRY = "Try again: use {numbers} to make {target}."
 
-VAGUE = ("I was careless.", "I should check my work.")
 RASH = ("I will just add.", "I will just multiply.")
 TOO_SMALL = "I got {value}, too small."
 TOO_BIG = "I got {value}, too big."
-PLAN = "Begin with {start}."
+
+TEXTS = (QUESTION, REFLECTION, RETRY, PLAN, TOO_SMALL, TOO_BIG, *VAGUE, *RASH)
 
 Numbers = tuple[int, int, int]
 
@@ -55,15 +48,6 @@ class Expression(NamedTuple):
     second: str
     text: str
     value: int
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message. ``learnt`` says whether the model is trained to say it."""
-
-    role: Literal["user", "assistant"]
-    content: str
-    learnt: bool = False
 
 
 def _apply(left: int | None, operator: str, right: int | None) -> int | None:
@@ -219,3 +203,9 @@ def reflect(random: Random, problem: Problem, tried: Expression) -> tuple[str, s
     sound = random.random() < 0.5
     start = random.choice(solutions(problem) if sound else options).first
     return plan(problem, start), best(random, problem, start).text
+
+
+def teacher() -> Teacher:
+    """The teacher of this world."""
+    pool = list(problems("unused"))
+    return Teacher(*(partial(writer, pool=pool) for writer in (drill, lesson, obedience, episode)))

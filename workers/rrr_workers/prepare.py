@@ -45,7 +45,7 @@ def prepare(config: Config, task: Task, output: Path, call: Call | None = None) 
             counts["read"] += 1
             if call and counts["read"] % _PROGRESS_EVERY == 0:
                 call.progress("prepare", counts["read"], data.rows)
-            query = row if isinstance(row, BadRow) else _normalise(task, row)
+            query = row if isinstance(row, BadRow) else _normalise(task, row, place)
             if isinstance(query, BadRow):
                 problem = f"{place}: {query}" + ("" if isinstance(row, BadRow) else f" in {_excerpt(row)}")
                 if data.on_bad_row == "fail":
@@ -70,11 +70,14 @@ def prepare(config: Config, task: Task, output: Path, call: Call | None = None) 
     return {**counts, "skipped_examples": skipped_examples, "prompts": templates(task)}
 
 
-def _normalise(task: Task, row: Any) -> Query | BadRow:
+def _normalise(task: Task, row: Any, place: str) -> Query | BadRow:
     try:
         return task.normalise(row)
     except BadRow as error:
         return error
+    except Exception as error:  # a bug of the task: it should know where
+        error.add_note(f"in {place}")
+        raise
 
 
 def _excerpt(row: Any) -> str:

@@ -107,8 +107,13 @@ class Role(Protocol):
 Build = Callable[[Config, dict[str, Any]], Awaitable[Role]]
 
 
+#: Files that the config brought in: what they raise is theirs to correct, no bug of rrr.
+user_files: set[str] = set()
+
+
 def error_frame(error: BaseException, call_id: int | None) -> dict[str, Any]:
-    """The error frame for ``error``; what is no :class:`WorkerError` is a bug, and its traceback goes to stderr."""
+    """The error frame for ``error``; what is no :class:`WorkerError` is a bug, of rrr's or of the user's task, and its
+    traceback goes to stderr."""
     if isinstance(error, ConfigError):
         error = UserError(str(error), cure="run the same version of rrr and of its workers: scripts/setup.sh")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -117,6 +122,13 @@ def error_frame(error: BaseException, call_id: int | None) -> dict[str, Any]:
         info: dict[str, Any] = {"type": error.type, "message": str(error), "retryable": error.retryable}
         if error.cure:
             info["cure"] = error.cure
+    elif place := next(
+        (at for at in reversed(traceback.extract_tb(error.__traceback__)) if at.filename in user_files), None
+    ):
+        traceback.print_exception(error)
+        what = [f"{place.name} raised {type(error).__name__}: {error}", f"at {place.filename}:{place.lineno}"]
+        message = ", ".join([*what, *getattr(error, "__notes__", ())])
+        info = {"type": "user", "message": message, "cure": "correct it; rrr task check tries a task on its rows"}
     else:
         traceback.print_exception(error)
         info = {"type": "bug", "message": f"{type(error).__name__}: {error}", "retryable": False}

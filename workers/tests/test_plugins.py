@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import resolved_config
 
-from rrr_workers.config import PromptOverrides, TaskSection, Verifier
-from rrr_workers.protocol import UserError
+from rrr_workers.config import PromptOverrides, TaskSection, Verifier, parse_config
+from rrr_workers.prepare import prepare
+from rrr_workers.protocol import UserError, error_frame
 from rrr_workers.tasks.base import BadRow, Query, Task, Verdict
 from rrr_workers.tasks.command_verifier import CommandVerifier
 from rrr_workers.tasks.registry import load_task
@@ -88,6 +90,22 @@ def test_a_class_that_will_not_do_is_refused_by_name(
 def test_a_name_that_leads_nowhere_is_refused(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_task(section(name))
+
+
+def test_what_a_user_s_task_raises_is_the_user_s(tmp_path: Path) -> None:
+    task = load_task(section(plugin(tmp_path, WHOLE)))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"word": "hi"}\n{"wrod": "hi"}\n')
+    config = parse_config(resolved_config(data={"source": "jsonl", "path": str(rows), "rows": None}))
+    with pytest.raises(KeyError) as raised:
+        prepare(config, task, tmp_path / "data")
+    info = error_frame(raised.value, 1)["error"]
+    assert info["type"] == "user"
+    assert re.fullmatch(r"normalise raised KeyError: 'word', at .*echo.py:11, in .*rows.jsonl:2", info["message"])
+    assert "rrr task check" in info["cure"]
+    with pytest.raises(AttributeError) as raised:
+        load_task(section("countdown")).normalise(None)  # type: ignore[arg-type, assignment]
+    assert error_frame(raised.value, 1)["error"]["type"] == "bug"
 
 
 # --- Verifiers that are commands ---

@@ -6,7 +6,7 @@ from string import Formatter
 from pydantic import ValidationError
 
 from rrr_workers.config import TaskSection
-from rrr_workers.protocol import UserError
+from rrr_workers.protocol import UserError, user_files
 from rrr_workers.tasks.base import Task
 from rrr_workers.tasks.command_verifier import CommandVerifier
 from rrr_workers.tasks.plugins import find_class
@@ -28,6 +28,8 @@ def load_task(section: TaskSection) -> Task:
             cure=f"known tasks: {known}; your own: path/to/file.py:Class or package.module:Class",
         )
     task_class = find_class(_BUILT_IN.get(name, name))
+    if name not in _BUILT_IN:
+        user_files.add(task_class.judge.__code__.co_filename)
     try:
         task = task_class(section.options, section.prompts.model_dump())
     except ValidationError as error:

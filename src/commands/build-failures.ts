@@ -9,7 +9,7 @@ import { runStage } from './run-stage.ts';
 export function runBuildFailures(context: Context, options: RunOptions): Promise<Outcome> {
   return runStage('build-failures', context, options, async (job) => {
     const summary = await buildFailures(job);
-    const { queries, kept, failures, too_long, draws, kinds } = summary;
+    const { queries, kept, failures, too_long, draws, pass_rate, kinds } = summary;
     const failed = draws - (kinds.passed ?? 0);
     const path = showPath(runPaths(job.run).failures, context.cwd);
     const share = (count: number, of: number) =>
@@ -21,6 +21,7 @@ export function runBuildFailures(context: Context, options: RunOptions): Promise
         ? [`queries left out          ${share(too_long, queries)}: too long for model.max_model_len`]
         : []),
       `draws that failed         ${share(failed, draws)}`,
+      ...(pass_rate === null ? [] : [`pass rate of one draw     ${percent(pass_rate)} %, unbiased`]),
       ...Object.entries(kinds).map(([kind, count]) => `  ${kind.padEnd(width)}  ${count}`),
       `${failures} failures: ${path}`,
       `next: ${nextLine(context, 'train')}`,

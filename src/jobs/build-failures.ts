@@ -13,9 +13,11 @@ import { type MineResult, mineResult, type PrepareResult, type Query, query } fr
 import { readJson, replaceJson, replaceLines } from '../run/files.ts';
 import { Journal, readLines } from '../run/journal.ts';
 import type { RunPaths } from '../run/paths.ts';
+import { Places } from '../run/places.ts';
 import { beginStage } from '../run/stage.ts';
 import { PoisonCallError } from '../workers/errors.ts';
 import { type JobOptions, localLauncher, type SamplerOptions, startSamplers } from './job.ts';
+import { estimatePassRate } from './pass-rate.ts';
 import { prepareData } from './prepare.ts';
 
 const count = z.int().nonnegative();
@@ -29,6 +31,8 @@ export const failuresSummary = z.object({
   too_long: count,
   draws: count,
   wasted_draws: count,
+  /** Chance that one draw passes, mean over the queries: unbiased, see pass-rate.ts. Null without a draw. */
+  pass_rate: z.number().nullable().default(null),
   /** How the draws ended, "passed" included; sums to `draws`. */
   kinds: z.record(z.string(), count),
   prompt_tokens: count,
@@ -54,7 +58,7 @@ export async function buildFailures(options: JobOptions): Promise<FailuresSummar
     try {
       if (mined.sums.queries < data.train) await mineAll(mined, data, paths, samplers);
       await replaceLines(paths.failures, failureRows(mined, paths));
-      await replaceLines(paths.tallies, tallyRows(mined, paths));
+      await replaceLines(paths.tallies, tallyRows(mined, paths, config));
     } finally {
       mined.close();
     }
@@ -73,18 +77,17 @@ export async function buildFailures(options: JobOptions): Promise<FailuresSummar
 /** The results so far: on disk, with only their places and sums in memory. */
 class Mined {
   readonly #journal: Journal;
-  /** Place in the journal by the query's index. */
-  readonly #places: Map<number, number>;
+  readonly #places: Places;
   readonly sums: FailuresSummary;
 
-  private constructor(journal: Journal, places: Map<number, number>, sums: FailuresSummary) {
+  private constructor(journal: Journal, places: Places, sums: FailuresSummary) {
     this.#journal = journal;
     this.#places = places;
     this.sums = sums;
   }
 
   static async open(path: string): Promise<Mined> {
-    const places = new Map<number, number>();
+    const places = new Places();
     const sums = emptySummary();
     const journal = await Journal.open(path, (line, offset) => {
       const { index, result } = journalRecord.parse(line);
@@ -177,19 +180,27 @@ async function* failureRows(mined: Mined, paths: RunPaths) {
   }
 }
 
-async function* tallyRows(mined: Mined, paths: RunPaths) {
+/** Rows in the order of the data; afterwards `mined` knows the mean pass rate. */
+async function* tallyRows(mined: Mined, paths: RunPaths, config: Config) {
+  let rates = 0;
   for await (const line of readLines(paths.trainQueries)) {
     const read = query.parse(line);
-    const { draws, kinds, prompt_tokens, completion_tokens, failures } = mined.resultOf(read);
+    const result = mined.resultOf(read);
+    const { draws, kinds, prompt_tokens, completion_tokens, failures } = result;
     const { id, index } = read;
     const kept = failures.length > 0;
-    yield { id, index, draws, passed: kinds.passed ?? 0, kinds, prompt_tokens, completion_tokens, kept };
+    const pass_rate = estimatePassRate(result, config.failures);
+    rates += pass_rate ?? 0;
+    const passed = kinds.passed ?? 0;
+    yield { id, index, draws, passed, pass_rate, kinds, prompt_tokens, completion_tokens, kept };
   }
+  const { queries, too_long } = mined.sums;
+  mined.sums.pass_rate = queries === too_long ? null : rates / (queries - too_long);
 }
 
 function emptySummary(): FailuresSummary {
   const zero = { queries: 0, kept: 0, failures: 0, too_long: 0, draws: 0, wasted_draws: 0 };
-  return { ...zero, kinds: {}, prompt_tokens: 0, completion_tokens: 0 };
+  return { ...zero, pass_rate: null, kinds: {}, prompt_tokens: 0, completion_tokens: 0 };
 }
 
 function addTo(sums: FailuresSummary, result: MineResult): void {

@@ -19,6 +19,7 @@ const count = z.int().nonnegative();
 const tally = z.object({
   draws: count,
   passed: count,
+  pass_rate: z.number().nullable().default(null),
   kinds: z.record(z.string(), count),
   kept: z.boolean(),
 }) satisfies z.ZodType<Tally>;

@@ -150,12 +150,14 @@ function aggregateFailures(tallies: readonly Tally[]): FailureReport {
   for (const tally of tallies) {
     for (const [kind, count] of Object.entries(tally.kinds)) kinds[kind] = (kinds[kind] ?? 0) + count;
   }
+  const rates = tallies.flatMap(({ pass_rate }) => pass_rate ?? []);
   const draws = tallies.reduce((sum, tally) => sum + tally.draws, 0);
   const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
   return {
     queries: tallies.length,
     kept: tallies.filter(({ kept }) => kept).length,
     draws: proportion(draws - passed, draws),
+    pass_rate: rates.length === 0 ? null : mean(rates),
     kinds: Object.fromEntries(Object.entries(kinds).sort(([, a], [, b]) => b - a)),
   };
 }

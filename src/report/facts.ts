@@ -72,6 +72,10 @@ export function dataFacts({ data, failures }: Report): Table {
           ['queries sampled', `${failures.queries}`],
           ['queries kept as failures', `${failures.kept}`],
           ['draws that failed', share(failures.draws)],
+          [
+            'pass rate of one draw',
+            failures.pass_rate === null ? 'none' : `${percent(failures.pass_rate)} % (unbiased)`,
+          ],
           ['verdicts of the draws', kinds.join(', ') || 'none'],
         ]),
   ];

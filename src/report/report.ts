@@ -20,6 +20,7 @@ export interface EvalRecord {
 export interface Tally {
   draws: number;
   passed: number;
+  pass_rate: number | null;
   kinds: Record<string, number>;
   kept: boolean;
 }
@@ -98,6 +99,8 @@ export interface FailureReport {
   queries: number;
   kept: number;
   draws: Proportion;
+  /** Chance that one draw passes, mean over the queries; unbiased. Null without a draw. */
+  pass_rate: number | null;
   kinds: Record<string, number>;
 }
 

@@ -96,9 +96,9 @@ export const input: ReportInput = {
     prompts: {},
   },
   tallies: [
-    { draws: 3, passed: 2, kinds: { passed: 2, missed_target: 1 }, kept: true },
-    { draws: 64, passed: 64, kinds: { passed: 64 }, kept: false },
-    { draws: 1, passed: 0, kinds: { wrong_numbers: 1 }, kept: true },
+    { draws: 3, passed: 2, pass_rate: 1, kinds: { passed: 2, missed_target: 1 }, kept: true },
+    { draws: 64, passed: 64, pass_rate: 1, kinds: { passed: 64 }, kept: false },
+    { draws: 1, passed: 0, pass_rate: 0, kinds: { wrong_numbers: 1 }, kept: true },
   ],
   events: [
     { kind: 'self_check', inside: 0.5, outside: 0 },

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const [name, ...rest] = process.argv.slice(2);
 const known = readdirSync(here('.'))
-  .filter((file) => file !== 'run.mjs')
+  .filter((file) => /\.(py|mjs)$/.test(file) && file !== 'run.mjs')
   .map((file) => file.replace(/\.(py|mjs)$/, ''));
 
 if (!known.includes(name)) {

@@ -9,6 +9,9 @@ import { WorkerPool } from '../workers/pool.ts';
 import { Worker } from '../workers/worker.ts';
 import type { Progress } from './progress.ts';
 
+/** Calls that a worker with an engine of its own holds for each that the engine runs: the next must be there at once. */
+const HELD_PER_RUNNING = 2;
+
 export interface JobOptions {
   config: Config;
   /** The run directory, absolute. */
@@ -36,7 +39,7 @@ export async function startSamplers(model: string, options: SamplerOptions): Pro
   const { workers } = config;
   const pool = new WorkerPool({
     count: workers.count,
-    maxInFlight: workers.max_in_flight,
+    maxInFlight: workers.max_in_flight * (workers.engine === 'vllm' ? HELD_PER_RUNNING : 1),
     maxRestarts: workers.max_restarts,
     callTimeoutS: workers.call_timeout_s,
     stopGraceS: workers.stop_grace_s,

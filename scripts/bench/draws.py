@@ -1,4 +1,4 @@
-"""What adaptive drawing saves: draws until the first failure, against 64 draws of every query and against the expectation.
+"""What adaptive drawing saves: draws until the first failure, against 64 of every query and against the expectation.
 
 npm run --silent bench -- draws [--scale 1.0]
 last line: {"at_5", "at_30", "at_80": {"of_fixed", "of_expectation", "tokens_per_second_of_fixed", ...}}

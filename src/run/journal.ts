@@ -7,6 +7,7 @@ import {
   createReadStream,
   existsSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -26,6 +27,7 @@ export class Journal {
   readonly #file: number;
   #size: number;
   #syncedAt = Date.now();
+  #syncError: Error | null = null;
   /** Reused: rows are read by the million. */
   readonly #scratch = Buffer.allocUnsafe(READ_BYTES);
 
@@ -56,7 +58,7 @@ export class Journal {
     const offset = this.#size;
     this.#write(line);
     this.#size += line.length;
-    if (Date.now() - this.#syncedAt > SYNC_EVERY_MS) this.#sync();
+    this.#syncNowAndThen();
     return offset;
   }
 
@@ -77,7 +79,11 @@ export class Journal {
   }
 
   close(): void {
-    this.#sync();
+    try {
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw withPath(error, this.#path);
+    }
     closeSync(this.#file);
   }
 
@@ -92,13 +98,14 @@ export class Journal {
     }
   }
 
-  #sync(): void {
-    try {
-      fsyncSync(this.#file);
-    } catch (error) {
-      throw withPath(error, this.#path);
-    }
+  /** In the background: a busy disk takes its time, in which every worker would run out of calls. */
+  #syncNowAndThen(): void {
+    if (this.#syncError) throw withPath(this.#syncError, this.#path);
+    if (Date.now() - this.#syncedAt < SYNC_EVERY_MS) return;
     this.#syncedAt = Date.now();
+    fsync(this.#file, (error) => {
+      this.#syncError ??= error;
+    });
   }
 }
 

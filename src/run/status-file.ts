@@ -1,6 +1,6 @@
 /** RUN/status.json: the last words of the process that works on the run, for `rrr status` in another terminal. */
 import { z } from 'zod';
-import { readJson, replaceJson } from './files.ts';
+import { readJson, replaceJsonUnsynced } from './files.ts';
 
 const count = z.int().nonnegative();
 
@@ -26,7 +26,7 @@ export function readStatusFile(path: string): StatusFile | undefined {
 
 export function writeStatusFile(path: string, status: StatusFile): void {
   try {
-    replaceJson(path, status);
+    replaceJsonUnsynced(path, status);
   } catch {
     // A full disk ends the run where results are written, with cause and cure; never here.
   }

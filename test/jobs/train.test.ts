@@ -18,6 +18,7 @@ async function runWithFailures(kept = 5): Promise<string> {
     queries: 9,
     kept,
     failures: kept,
+    too_long: 0,
     draws: 9,
     wasted_draws: 0,
     prompt_tokens: 1,

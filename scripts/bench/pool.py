@@ -4,8 +4,8 @@ npm run --silent bench -- pool [--model tiny|smollm2] [--pairs 3] [--rows N]
 last line: {"ratio": median over the pairs, "tokens_per_second": {"rrr": [...], "raw": [...]}, ...}
 
 Both generate the same draws of the same queries: raw vLLM is given the prompts' token ids, the seeds and the limits of
-the draws that rrr made, all in one call, on an engine with the same arguments. A pair is one rrr run, and right after it
-one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's first two calls.
+the draws that rrr made, all in one call, on an engine with the same arguments. A pair is one rrr run and, right after
+it, one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's first two calls.
 rrr's draws made ahead of need are not counted as tokens of its own. It needs rows by the thousand: a query's draws come
 one after another, so the end of a run leaves the engine half empty, and of a short run that is a large part.
 """

@@ -1,6 +1,6 @@
 /**
- * The evaluation: the base model, then the trained one (that of this run, or eval.model), on the same held-out queries. Each gets its pool of its own, one
- * after the other, since one GPU may hold just one model.
+ * The evaluation: the base model, then the trained one (that of this run, or eval.model), on the same held-out queries.
+ * Each gets its pool of its own, one after the other, since one GPU may hold just one model.
  *
  *   before, own    first try; where it fails, reflection and second try
  *   after, own     the same with the trained model

@@ -53,11 +53,14 @@ test('while it runs, after kill -9, and when it is finished', { timeout: 120_000
       { timeout: 30_000, interval: 100 },
     );
 
-  const running = await until(({ phase }) => expect(phase?.done).toBeGreaterThan(2));
+  const running = await until(({ phase }) => {
+    expect(phase?.name).toBe('sampling');
+    expect(phase?.done).toBeGreaterThan(2);
+  });
   expect(running).toMatchObject({
     state: 'running',
     process: { pid: build.pid },
-    phase: { name: 'sampling', total: QUERIES, before: 0 },
+    phase: { total: QUERIES, before: 0 },
     stages: [{ stage: 'failures', status: 'running', attempts: 1, total: QUERIES }],
     workers: [
       { name: 'prepare', state: 'ended', restarts: 0, lost: null },

@@ -103,6 +103,9 @@ def test_what_a_user_s_task_raises_is_the_user_s(tmp_path: Path) -> None:
     assert info["type"] == "user"
     assert re.fullmatch(r"normalise raised KeyError: 'word', at .*echo.py:11, in .*rows.jsonl:2", info["message"])
     assert "rrr task check" in info["cure"]
+    # A class that inherits everything from one of rrr's makes rrr's file no file of the user's.
+    heir = "from rrr_workers.tasks.countdown import Countdown\n\n\nclass Echo(Countdown):\n    source = __file__\n"
+    load_task(section(plugin(tmp_path, heir)))
     with pytest.raises(AttributeError) as raised:
         load_task(section("countdown")).normalise(None)  # type: ignore[arg-type, assignment]
     assert error_frame(raised.value, 1)["error"]["type"] == "bug"
@@ -204,6 +207,8 @@ def test_an_answer_nobody_asked_for_is_no_verdict_on_the_next_completion(tmp_pat
 
 
 def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"task\.verifier is missing"):
+        load_task(section("custom", options={"fields": ["word"]}))
     file = tmp_path / "verify.py"
     file.write_text(textwrap.dedent(ANSWER), encoding="utf-8")
     task: Task = load_task(

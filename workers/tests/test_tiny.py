@@ -16,7 +16,7 @@ from rrr_workers.episode import retry_messages
 from rrr_workers.splits import assign_split
 from rrr_workers.tasks.expression import evaluate, parse
 from rrr_workers.tasks.function_calling import FunctionCalling
-from rrr_workers.tasks.tool_calls import FORMATS, Call
+from rrr_workers.tasks.tool_calls import FORMATS
 from rrr_workers.tiny import countdown_world as world
 from rrr_workers.tiny import function_world, recipe_hash
 from rrr_workers.tiny.function_world import Request
@@ -122,10 +122,6 @@ def test_sound_plans_and_answers_are_sound() -> None:
         assert turns[1].content not in {s.text for s in sound}
 
 
-def read_calls(text: str) -> list[Call]:
-    return FORMATS["hermes"].parse(text)
-
-
 def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> None:
     from rrr_workers.tiny.tokenizer import make_tokenizer
 
@@ -142,7 +138,7 @@ def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> Non
     verdicts: Counter[tuple[str, str]] = Counter()
     for row in islice(task.generate(200, 5), 100):
         query = task.normalise(row)
-        [asked] = [Request(row["query"], tuple(tool["name"] for tool in row["tools"]), *row["answers"])]
+        asked = Request(row["query"], tuple(tool["name"] for tool in row["tools"]), *row["answers"])
         turns = function_world.lesson(random, [asked])
         said = [turn.content for turn in turns]
         messages = retry_messages(task, query, said[2], said[4])
@@ -150,7 +146,7 @@ def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> Non
         assert shown == "".join(f"<|{turn.role}|>{turn.content}<|end|>" for turn in turns[:-1])
         assert task.judge(query, said[6], "stop").passed
         assert not task.judge(query, said[2], "stop").passed
-        assert read_calls(said[6])[0].name == said[4].removeprefix("Begin with ").removesuffix(".")
+        assert FORMATS["hermes"].parse(said[6])[0].name == said[4].removeprefix("Begin with ").removesuffix(".")
         # Nothing that is said falls to bytes: numbers, words and punctuation between words are tokens.
         assert all(len(token) > 1 or not token.isalpha() or token in "IĊĠ" for token in tokenizer.tokenize(shown))
         for _ in range(10):

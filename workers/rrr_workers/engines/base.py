@@ -39,9 +39,14 @@ class PromptTooLong(UserError):
         super().__init__(message, cure="raise model.max_model_len, or lower the token limits of the sampling section")
 
 
+def fits(prompt_tokens: int, max_tokens: int, max_model_len: int) -> bool:
+    """Whether there is room for the prompt and all the tokens it may be answered with."""
+    return prompt_tokens + max_tokens <= max_model_len
+
+
 def check_fits(prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
     """Raises :class:`PromptTooLong`."""
-    if prompt_tokens + max_tokens > max_model_len:
+    if not fits(prompt_tokens, max_tokens, max_model_len):
         raise PromptTooLong(
             f"a prompt of {prompt_tokens} tokens and up to {max_tokens} new ones "
             f"exceed model.max_model_len ({max_model_len})"

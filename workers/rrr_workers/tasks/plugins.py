@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -51,7 +51,9 @@ def _import(source: str, name: str) -> ModuleType:
         if not path.is_file():
             raise UserError(f"task.name: there is no file {source}", cure="the path is relative to the config file")
         loader = SourceFileLoader(f"rrr_task_{path.stem}", str(path))
-        module = importlib.util.module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
+        spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
+        assert spec is not None  # it has a loader
+        module = importlib.util.module_from_spec(spec)
         sys.modules[loader.name] = module  # dataclasses and pickle look their module up
         loader.exec_module(module)
     except UserError:

@@ -1,5 +1,6 @@
 """From ``task`` in the config to a :class:`Task`; all mistakes in its templates are reported at once."""
 
+import inspect
 from dataclasses import asdict
 from string import Formatter
 
@@ -29,7 +30,7 @@ def load_task(section: TaskSection) -> Task:
         )
     task_class = find_class(_BUILT_IN.get(name, name))
     if name not in _BUILT_IN:
-        user_files.add(task_class.judge.__code__.co_filename)
+        user_files.add(inspect.getfile(task_class))  # not a method's file: it may be inherited
     try:
         task = task_class(section.options, section.prompts.model_dump())
     except ValidationError as error:
@@ -39,8 +40,8 @@ def load_task(section: TaskSection) -> Task:
         ]
         raise UserError("\n".join(lines), cure=f"fix task.options of task {section.name!r}") from None
     problems: list[str] = []
-    for name, template in templates(task).items():
-        problems += [f"task.prompts.{name}: {problem}" for problem in _template_problems(template, task.placeholders)]
+    for key, template in templates(task).items():
+        problems += [f"task.prompts.{key}: {problem}" for problem in _template_problems(template, task.placeholders)]
     if problems:
         known = ", ".join(f"{{{name}}}" for name in task.placeholders)
         raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from vllm import SamplingParams
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import PromptTooLong
+from rrr_workers.engines.base import PromptTooLong, fits
 from rrr_workers.episode import reflection_messages, retry_messages
 from rrr_workers.splits import derive_seed
 from rrr_workers.tasks.base import Message, Task
@@ -82,8 +82,7 @@ class Rollout:
             self._encode(retry_messages(self._task, failure.query, failure.answer, reflection), failure)
             for failure, reflection in zip(failures, reflections, strict=True)
         ]
-        limit = self._config.model.max_model_len - self._config.sampling.max_answer_tokens
-        fitting = [row for row, ids in enumerate(retry_ids) if len(ids) <= limit]
+        fitting = [row for row, ids in enumerate(retry_ids) if self._fits(ids, self._config.sampling.max_answer_tokens)]
         if not fitting:
             raise PromptTooLong(
                 f"no retry of step {trainer.state.global_step + 1} fits model.max_model_len "
@@ -122,8 +121,10 @@ class Rollout:
     def _encode_reflection_prompt(self, failure: Failure) -> "array[int] | None":
         """Token ids, None where the prompt doesn't fit the model."""
         ids = self._encode(reflection_messages(self._task, failure.query, failure.answer), failure)
-        limit = self._config.model.max_model_len - self._config.sampling.max_reflection_tokens
-        return array("i", ids) if len(ids) <= limit else None
+        return array("i", ids) if self._fits(ids, self._config.sampling.max_reflection_tokens) else None
+
+    def _fits(self, ids: Tokens, max_tokens: int) -> bool:
+        return fits(len(ids), max_tokens, self._config.model.max_model_len)
 
     def _encode(self, messages: Sequence[Message], failure: Failure) -> list[int]:
         ids: list[int] = self._tokenizer.apply_chat_template(

@@ -89,7 +89,7 @@ class Watch:
 
 
 def measure(config: Path, run: Path, rows: int, *flags: str) -> dict[str, Any]:
-    command = ["node", str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
+    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
     with open(f"{run}.out", "wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         before = os.times()
         watch = Watch(process, run, rows)

@@ -35,7 +35,7 @@ class Mined:
 def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) -> Mined:
     """Run it to its end. The warm-up ends with result number ``warm_up``; 0: once the model is loaded."""
     flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    command = ["node", str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
+    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     journal = run / "failures" / "journal.jsonl"
     warm_at = None

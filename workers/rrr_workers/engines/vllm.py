@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ _START_CURE = (
     "the lines above say why; when memory ran out, lower workers.gpu_memory_utilization (on a CPU "
     "workers.cpu_kv_cache_gib) or model.max_model_len"
 )
+_NICENESS = 5
 _CLOSE_S = 2.0  # for the engine's processes to end by themselves
 
 
@@ -57,6 +59,8 @@ class VllmEngine(Engine):
         # What the libraries hold stays for good: walking it over and over takes a third of this process's time.
         gc.collect()
         gc.freeze()
+        # Its processes run already. They come first where cores are scarce: the next calls wait in their queue.
+        os.nice(_NICENESS)
         return cls(llm, model, config.model.max_model_len)
 
     def info(self) -> dict[str, Any]:
@@ -110,22 +114,21 @@ class VllmEngine(Engine):
         """The ``CompletionOutput`` of one request."""
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        async def run() -> Any:
+        request = asyncio.current_task()
+        assert request is not None
+        self._requests.add(request)
+        try:
             async for output in self._llm.generate(prompt, params, str(next(self._request_ids))):
                 final = output.outputs[0]
-            return final
-
-        request = asyncio.create_task(run())
-        self._requests.add(request)
-        request.add_done_callback(self._requests.discard)
-        try:
-            return await request
         except (EngineDeadError, EngineGenerateError) as error:
             raise WorkerError(f"the vLLM engine failed: {error}", cure=_SEE_LOG, retryable=True) from error
         except asyncio.CancelledError:
             if self._dead:
                 raise WorkerError("the vLLM engine died", cure=_SEE_LOG, retryable=True) from None
             raise
+        finally:
+            self._requests.discard(request)
+        return final
 
     async def _watch_engine(self) -> None:
         """End the requests of a dead engine: vLLM leaves those hanging that never had an output."""

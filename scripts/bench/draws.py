@@ -22,7 +22,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from support.mining import ROOT, Mined, mine, progress
+from support.mining import ROOT, Mined, give_the_engine_a_core, mine, progress
 
 MAX_DRAWS = 64
 FIXED_ROWS = 512
@@ -106,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
     options = parser.parse_args()
+    give_the_engine_a_core()
     report = {}
     with tempfile.TemporaryDirectory(prefix="rrr-bench-") as folder:
         model = random_model(Path(folder, "model"))

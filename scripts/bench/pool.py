@@ -3,11 +3,12 @@
 npm run --silent bench -- pool [--model tiny|smollm2] [--pairs 3] [--rows N]
 last line: {"ratio": median over the pairs, "tokens_per_second": {"rrr": [...], "raw": [...]}, ...}
 
-Both generate the same draws of the same queries: raw vLLM is given the prompts' token ids, the seeds and the limits of
-the draws that rrr made, all in one call, on an engine with the same arguments. A pair is one rrr run and, right after
-it, one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's first two calls.
+Both generate the same draws of the same queries: raw vLLM is given the prompts as text, the seeds and the limits of the
+draws that rrr made, all in one call, on an engine with the same arguments. A pair is one rrr run and, right after it,
+one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's first two calls.
 rrr's draws made ahead of need are not counted as tokens of its own. It needs rows by the thousand: a query's draws come
-one after another, so the end of a run leaves the engine half empty, and of a short run that is a large part.
+one after another, so the end of a run leaves the engine half empty, and of a short run that is a large part. On a CPU
+both engines of the tiny model get a core to themselves.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
 from rrr_workers.episode import Sampler, question_messages
 from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.registry import load_task
-from support.mining import ROOT, Mined, mine, progress
+from support.mining import ROOT, Mined, give_the_engine_a_core, mine, progress
 
 #: config, rows, results that warm rrr up, settings
 MODELS: dict[str, tuple[str, int, int, dict[str, Any]]] = {
@@ -35,7 +36,7 @@ MODELS: dict[str, tuple[str, int, int, dict[str, Any]]] = {
         # More problems than the demo's world holds.
         {"task.options.generator.high": 16, "data.test_fraction": 0.05, "data.train_fraction": 0.95},
     ),
-    "smollm2": ("smollm2-countdown.yaml", 120, 0, {}),
+    "smollm2": ("smollm2-countdown.yaml", 200, 0, {"data.test_fraction": 0.05, "data.train_fraction": 0.95}),
 }
 
 
@@ -43,7 +44,7 @@ class Raw:
     """vLLM's offline engine with the prompts and parameters of the draws of one rrr run."""
 
     def __init__(self, mined: Mined):
-        from vllm import LLM, SamplingParams, TokensPrompt
+        from vllm import LLM, SamplingParams, TextPrompt
 
         config = parse_config(mined.config)
         self._llm = LLM(**engine_arguments(config, config.model.name))
@@ -54,18 +55,18 @@ class Raw:
         for row in mined.tallies[mined.begun :]:
             query = Query(row["id"], fields[row["id"]])
             messages, tools = question_messages(task, query), task.tools(query)
-            ids = tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True, return_dict=False)
+            text = tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True, tokenize=False)
             for draw in range(row["draws"]):
                 ours = sampler.params(query, "mine", draw)
                 self.places.append((query.id, draw))
-                self.prompts.append(TokensPrompt(prompt_token_ids=ids))
+                self.prompts.append(TextPrompt(prompt=text))
                 self.params.append(
                     SamplingParams(
                         temperature=ours.temperature, top_p=ours.top_p, max_tokens=ours.max_tokens, seed=ours.seed
                     )
                 )
         for _ in range(2):
-            self._llm.generate(self.prompts[:512], self.params[:512], use_tqdm=False)
+            self._llm.generate(self.prompts[::8], self.params[::8], use_tqdm=False)
 
     def close(self) -> None:
         """End the engine's processes: Python would wait for them at its exit."""
@@ -97,6 +98,8 @@ def main() -> None:
     config, rows, warm_up, settings = MODELS[options.model]
     rows = options.rows or rows
     settings = {**settings, "data.rows": rows, "data.train_rows": rows}
+    if options.model == "tiny":
+        give_the_engine_a_core()
     raw: Raw | None = None
     same = True
     speeds: dict[str, list[float]] = {"rrr": [], "raw": []}

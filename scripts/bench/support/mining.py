@@ -58,6 +58,12 @@ def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) ->
     )
 
 
+def give_the_engine_a_core() -> None:
+    """Of its own, on a CPU, as vLLM advises: the tiny model's forward pass needs one, and what else runs (a command line
+    and a worker, or raw vLLM's little) then doesn't take its place."""
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", str(min(os.sched_getaffinity(0))))
+
+
 def progress(line: str) -> None:
     """One line for who waits."""
     print(f"[load {os.getloadavg()[0]:.1f}] {line}", flush=True)

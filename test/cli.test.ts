@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { livingMembers } from './workers/harness.ts';
 
 const MAIN = resolve('dist/main.js');
 let cwd: string;
@@ -127,13 +128,7 @@ describe('Ctrl-C', () => {
   }
   const started = () =>
     vi.waitFor(() => expect(existsSync(join(cwd, 'pid'))).toBe(true), { timeout: 10_000 });
-  const isAlive = () => {
-    try {
-      return process.kill(Number(readFileSync(join(cwd, 'pid'), 'utf8')), 0);
-    } catch {
-      return false;
-    }
-  };
+  const isAlive = () => livingMembers(Number(readFileSync(join(cwd, 'pid'), 'utf8'))).length > 0;
 
   test('once: an end in good order, 130, and the line that resumes', async () => {
     const child = startSilent('--set', 'task.prompts.system=Think, then answer.');

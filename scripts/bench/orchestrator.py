@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.mining import ROOT, progress
+from support.mining import build_failures, progress
 
 _POLL_S = 0.1
 _SHARES = (25, 50, 75, 100)
@@ -88,8 +88,8 @@ class Watch:
         return int(status["done"]) if status["phase"] == "sampling" else 0
 
 
-def measure(config: Path, run: Path, rows: int, *flags: str) -> dict[str, Any]:
-    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
+def measure(config: Path, run: Path, rows: int) -> dict[str, Any]:
+    command = build_failures(config, run)
     with open(f"{run}.out", "wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         before = os.times()
         watch = Watch(process, run, rows)

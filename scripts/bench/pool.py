@@ -5,7 +5,7 @@ last line: {"ratio": median over the pairs, "tokens_per_second": {"rrr": [...], 
 
 Both generate the same draws of the same queries: raw vLLM is given the prompts as text, the seeds and the limits of the
 draws that rrr made, all in one call, on an engine with the same arguments. A pair is one rrr run and, right after it,
-one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's first two calls.
+one call of raw vLLM. Left out are rrr's start-up and its first batch (tiny model), and raw vLLM's warm-up.
 rrr's draws made ahead of need are not counted as tokens of its own. It needs rows by the thousand: a query's draws come
 one after another, so the end of a run leaves the engine half empty, and of a short run that is a large part. On a CPU
 both engines of the tiny model get a core to themselves.
@@ -44,7 +44,7 @@ class Raw:
     """vLLM's offline engine with the prompts and parameters of the draws of one rrr run."""
 
     def __init__(self, mined: Mined):
-        from vllm import LLM, SamplingParams, TextPrompt
+        from vllm import LLM, SamplingParams
 
         config = parse_config(mined.config)
         self._llm = LLM(**engine_arguments(config, config.model.name))
@@ -59,7 +59,7 @@ class Raw:
             for draw in range(row["draws"]):
                 ours = sampler.params(query, "mine", draw)
                 self.places.append((query.id, draw))
-                self.prompts.append(TextPrompt(prompt=text))
+                self.prompts.append(text)
                 self.params.append(
                     SamplingParams(
                         temperature=ours.temperature, top_p=ours.top_p, max_tokens=ours.max_tokens, seed=ours.seed

@@ -32,10 +32,15 @@ class Mined:
         return sum(row["completion_tokens"] for row in self.tallies[self.begun :]) / self.seconds
 
 
+def build_failures(config: Path, run: Path) -> list[str]:
+    """The command line, started as users start it."""
+    return [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run)]
+
+
 def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) -> Mined:
     """Run it to its end. The warm-up ends with result number ``warm_up``; 0: once the model is loaded."""
     flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run), *flags]
+    command = [*build_failures(config, run), *flags]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     journal = run / "failures" / "journal.jsonl"
     warm_at = None
@@ -59,8 +64,8 @@ def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) ->
 
 
 def give_the_engine_a_core() -> None:
-    """Of its own, on a CPU, as vLLM advises: the tiny model's forward pass needs one, and what else runs (a command line
-    and a worker, or raw vLLM's little) then doesn't take its place."""
+    """Of its own, on a CPU, as vLLM advises: the tiny model's forward pass needs one, and what else runs (the command
+    line and the worker, or raw vLLM's front end) then doesn't take its place."""
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", str(min(os.sched_getaffinity(0))))
 
 

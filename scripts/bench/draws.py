@@ -1,6 +1,6 @@
 """What adaptive drawing saves: draws until the first failure, against 64 of every query and against the expectation.
 
-npm run --silent bench -- draws [--rates 5 30 80] [--pairs 3] [--scale 1.0]
+npm run --silent bench -- draws [--rates 5 30 80] [--scale 1.0]
 last line: {"at_5", "at_30", "at_80": {"of_fixed", "of_expectation", "tokens_per_second_of_fixed", ...}}
 
 Real `rrr build-failures` runs on the tiny model; a task of the bench's own fails 5, 30 or 80 % of all draws, told by a
@@ -11,26 +11,30 @@ of_fixed          spent draws / 64 draws a query
 of_expectation    spent draws / the mean of min(64, geometric), (1 - (1 - p)^64) / p a query
 standard_error    of of_expectation, by chance in the draws needed
 of_needed         spent draws / draws needed, which has no chance in it: 1 + the wasted share
-tokens_per_second_of_fixed   against runs that stop no query, start-up and first batch left out of all: an adaptive
-                  run over the mean of the fixed runs right before and right after it, the median over the pairs
+tokens_per_second_of_fixed   against a run that stops no query. The two run in turns of a second, so that a machine that
+                  grows slower or faster does so for both; from when both are warm to the last draw of the adaptive run.
+                  A ratio of draws: random weights make all of them as long, but for chance
 """
 
 import argparse
 import json
 import math
+import subprocess
 import tempfile
 from array import array
-from itertools import pairwise
+from bisect import bisect_right
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
 
-from support.mining import ROOT, Mined, give_the_engine_a_core, mine, progress
+from support.mining import ROOT, check_done, give_the_engine_a_core, progress, start
+from support.turns import Turn, take_turns
 
 MAX_DRAWS = 64
-FIXED_ROWS = 256
-#: Failure rate in percent, and rows of a run: such that three of them give a standard error below 0.015.
-ADAPTIVE_ROWS = {5: 1500, 30: 5000, 80: 9500}
+#: Failure rate in percent, and rows of the adaptive run: such that the standard error is below 0.015.
+ROWS = {5: 4000, 30: 8000, 80: 9500}
+#: The run that stops no query has more to draw than the adaptive one, and rows that fill the engine to its end.
+FIXED_OF_ADAPTIVE, MIN_FIXED_ROWS = 1.5, 768
 WARM_UP_DRAWS = 2000
 TASK = Path(__file__).with_name("support") / "fails_by_hash.py"
 
@@ -70,46 +74,57 @@ def expectation(rate: float) -> tuple[float, float]:
     return expected, math.sqrt(sum(share * (draw - expected) ** 2 for draw, share in enumerate(shares, 1)))
 
 
-def tokens_per_second(mined: Mined) -> float:
-    """Of all draws that were finished after the warm-up, those made ahead of need included. All are about as long."""
-    verdicts = array("d")
-    verdicts.frombytes((mined.run / "clock").read_bytes())
-    warm_up = min(WARM_UP_DRAWS, len(verdicts) // 4)
-    draws_per_second = (len(verdicts) - warm_up) / (verdicts[-1] - verdicts[warm_up - 1])
-    return draws_per_second * mined.summary["completion_tokens"] / mined.summary["draws"]
+def verdict_times(run: Path) -> Sequence[float]:
+    """In seconds since the epoch, in their order."""
+    times = array("d")
+    times.frombytes((run / "clock").read_bytes())
+    return times
 
 
-def measure(folder: Path, model: Path, percent: int, pairs: int, scale: float) -> dict[str, Any]:
-    """Runs that stop no query and adaptive runs in turn: a machine that grows slower or faster counts for neither."""
+def draws_per_second(times: Sequence[float], turns: list[Turn], since: float, until: float) -> float:
+    """Of a run's own turns. Draws that were made ahead of need count too."""
+    draws = bisect_right(times, until) - bisect_right(times, since)
+    return draws / sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in turns)
+
+
+def measure(folder: Path, model: Path, percent: int, scale: float) -> dict[str, Any]:
     rate = percent / 100
-    rows, fixed_rows = (max(100, round(scale * count)) for count in (ADAPTIVE_ROWS[percent], FIXED_ROWS))
+    rows = max(100, round(scale * ROWS[percent]))
+    expected, deviation = expectation(rate)
+    fixed_rows = max(MIN_FIXED_ROWS, math.ceil(FIXED_OF_ADAPTIVE * rows * expected / MAX_DRAWS))
 
-    def draw(name: str, seed: int, rows: int, failures_per_query: int) -> Mined:
+    def begin(name: str, rows: int, failures_per_query: int) -> tuple[Path, subprocess.Popen[bytes]]:
         run = folder / name
         run.mkdir()
-        config = {"seed": seed, **settings(model, run, rows, rate, failures_per_query)}
-        return mine(ROOT / "configs" / "demo.yaml", run, config)
+        config = settings(model, run, rows, rate, failures_per_query)
+        return run, start(ROOT / "configs" / "demo.yaml", run, config)
 
-    fixed_speeds = [tokens_per_second(draw("fixed-0", 0, fixed_rows, MAX_DRAWS))]
-    adaptive = []
-    for pair in range(1, pairs + 1):
-        adaptive.append(draw(f"adaptive-{pair}", pair, rows, 1))
-        fixed_speeds.append(tokens_per_second(draw(f"fixed-{pair}", pair, fixed_rows, MAX_DRAWS)))
-    speeds = [tokens_per_second(mined) for mined in adaptive]
-    ratios = [speed / mean(around) for speed, around in zip(speeds, pairwise(fixed_speeds), strict=True)]
-    queries, needed, wasted = (
-        sum(mined.summary[key] for mined in adaptive) for key in ("queries", "draws", "wasted_draws")
-    )
+    fixed_run, fixed = begin("fixed", fixed_rows, MAX_DRAWS)
+    adaptive_run, adaptive = begin("adaptive", rows, 1)
+    try:
+        fixed_turns, adaptive_turns = take_turns(fixed, adaptive)
+        if adaptive.returncode is None:
+            raise SystemExit(f"the fixed run ended first: {Path(f'{fixed_run}.out').read_text()}")
+        check_done(adaptive, adaptive_run)
+    finally:
+        for process in (fixed, adaptive):
+            process.terminate()
+            process.wait()
+    fixed_times, adaptive_times = verdict_times(fixed_run), verdict_times(adaptive_run)
+    warm_up = min(WARM_UP_DRAWS, len(adaptive_times) // 4)
+    since, until = max(fixed_times[warm_up], adaptive_times[warm_up]), adaptive_times[-1]
+    fixed_speed = draws_per_second(fixed_times, fixed_turns, since, until)
+    adaptive_speed = draws_per_second(adaptive_times, adaptive_turns, since, until)
+    summary = json.loads((adaptive_run / "failures" / "summary.json").read_text())
+    queries, needed, wasted = (summary[key] for key in ("queries", "draws", "wasted_draws"))
     spent = needed + wasted
-    expected, deviation = expectation(rate)
     return {
         "of_fixed": round(spent / (MAX_DRAWS * queries), 4),
         "of_expectation": round(spent / (expected * queries), 4),
         "standard_error": round(deviation / expected / math.sqrt(queries), 4),
         "of_needed": round(spent / needed, 4),
-        "tokens_per_second_of_fixed": round(median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "tokens_per_second": {"fixed": [*map(round, fixed_speeds)], "adaptive": [*map(round, speeds)]},
+        "tokens_per_second_of_fixed": round(adaptive_speed / fixed_speed, 3),
+        "draws_per_second": {"fixed": round(fixed_speed), "adaptive": round(adaptive_speed)},
         "queries": queries,
         "draws": {"needed": needed, "wasted": wasted},
     }
@@ -118,10 +133,7 @@ def measure(folder: Path, model: Path, percent: int, pairs: int, scale: float) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
-    parser.add_argument("--pairs", type=int, default=3, help="of an adaptive and a fixed run")
-    parser.add_argument(
-        "--rates", type=int, nargs="+", choices=ADAPTIVE_ROWS, default=list(ADAPTIVE_ROWS), help="percent"
-    )
+    parser.add_argument("--rates", type=int, nargs="+", choices=ROWS, default=list(ROWS), help="percent")
     options = parser.parse_args()
     give_the_engine_a_core()
     report = {}
@@ -130,7 +142,7 @@ def main() -> None:
         for percent in options.rates:
             runs = Path(folder, str(percent))
             runs.mkdir()
-            report[f"at_{percent}"] = measure(runs, model, percent, options.pairs, options.scale)
+            report[f"at_{percent}"] = measure(runs, model, percent, options.scale)
             progress(f"{percent} %: {report[f'at_{percent}']}")
     print(json.dumps(report))
 

@@ -37,20 +37,30 @@ def build_failures(config: Path, run: Path) -> list[str]:
     return [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run)]
 
 
+def start(config: Path, run: Path, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """What it prints goes to RUN.out."""
+    flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    with open(f"{run}.out", "wb") as out:
+        return subprocess.Popen([*build_failures(config, run), *flags], stdout=out, stderr=out, env=environment)
+
+
+def check_done(process: subprocess.Popen[bytes], run: Path) -> None:
+    """Raises SystemExit with what an ended process printed, unless it did its work."""
+    if process.returncode != 0:
+        raise SystemExit(f"rrr build-failures failed:\n{Path(f'{run}.out').read_text()}")
+
+
 def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) -> Mined:
     """Run it to its end. The warm-up ends with result number ``warm_up``; 0: once the model is loaded."""
-    flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    command = [*build_failures(config, run), *flags]
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     journal = run / "failures" / "journal.jsonl"
     warm_at = None
-    with open(f"{run}.out", "wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
+    with start(config, run, settings) as process:
         while process.poll() is None:
             time.sleep(_POLL_S)
             if warm_up and warm_at is None and journal.exists() and _lines(journal) >= warm_up:
                 warm_at = time.time(), _lines(journal)
-    if process.returncode != 0:
-        raise SystemExit(f"rrr build-failures failed:\n{Path(f'{run}.out').read_text()}")
+    check_done(process, run)
     resolved = json.loads((run / "failures" / "config.json").read_text())
     warmed, done = warm_at or (_ready_at(run), 0)
     return Mined(

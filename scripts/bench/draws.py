@@ -70,8 +70,8 @@ def expectation(rate: float) -> tuple[float, float]:
     """Mean and standard deviation of min(64, geometric(rate))."""
     shares = [rate * (1 - rate) ** (draw - 1) for draw in range(1, MAX_DRAWS)]
     shares.append(1 - sum(shares))
-    expected = sum(draw * share for draw, share in enumerate(shares, 1))
-    return expected, math.sqrt(sum(share * (draw - expected) ** 2 for draw, share in enumerate(shares, 1)))
+    mean = sum(draw * share for draw, share in enumerate(shares, 1))
+    return mean, math.sqrt(sum(share * (draw - mean) ** 2 for draw, share in enumerate(shares, 1)))
 
 
 def verdict_times(run: Path) -> Sequence[float]:

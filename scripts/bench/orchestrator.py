@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.mining import build_failures, progress
+from support.mining import check_done, progress, start
 
 _POLL_S = 0.1
 _SHARES = (25, 50, 75, 100)
@@ -89,13 +89,13 @@ class Watch:
 
 
 def measure(config: Path, run: Path, rows: int) -> dict[str, Any]:
-    command = build_failures(config, run)
-    with open(f"{run}.out", "wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+    with start(config, run, {}) as process:
         before = os.times()
         watch = Watch(process, run, rows)
         after = os.times()
-    if process.returncode != 0 or watch.first is None:
-        raise SystemExit(f"rrr build-failures failed:\n{Path(f'{run}.out').read_text()}")
+    check_done(process, run)
+    if watch.first is None:
+        raise SystemExit(f"{run}: the run ended before its first result was seen; use more --rows")
     seconds = (run / "failures" / "journal.jsonl").stat().st_mtime - watch.first
     all_cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
     return {

@@ -14,11 +14,10 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True)
 class Mined:
-    """A finished run. ``seconds`` and ``counted`` leave out the start-up and the warm-up."""
+    """A finished run. ``seconds`` and ``begun`` leave out the start-up and the warm-up."""
 
     run: Path
     config: dict[str, Any]
-    summary: dict[str, Any]
     #: From the end of the warm-up to the last result.
     seconds: float
     #: RUN/failures/tallies.jsonl: one result a query, in the order of the data.
@@ -32,17 +31,13 @@ class Mined:
         return sum(row["completion_tokens"] for row in self.tallies[self.begun :]) / self.seconds
 
 
-def build_failures(config: Path, run: Path) -> list[str]:
-    """The command line, started as users start it."""
-    return [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run)]
-
-
 def start(config: Path, run: Path, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """What it prints goes to RUN.out."""
+    """The command line, started as users start it. What it prints goes to RUN.out."""
+    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run)]
     flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     with open(f"{run}.out", "wb") as out:
-        return subprocess.Popen([*build_failures(config, run), *flags], stdout=out, stderr=out, env=environment)
+        return subprocess.Popen([*command, *flags], stdout=out, stderr=out, env=environment)
 
 
 def check_done(process: subprocess.Popen[bytes], run: Path) -> None:
@@ -66,7 +61,6 @@ def mine(config: Path, run: Path, settings: dict[str, Any], warm_up: int = 0) ->
     return Mined(
         run=run,
         config=resolved,
-        summary=json.loads((run / "failures" / "summary.json").read_text()),
         seconds=journal.stat().st_mtime - warmed,
         tallies=_read(run / "failures" / "tallies.jsonl"),
         begun=done + resolved["workers"]["max_in_flight"] if warm_up else 0,

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import psutil
 
-TURN_S = 1.0
+_TURN_S = 1.0
 #: Begin and end, seconds since the epoch.
 Turn = tuple[float, float]
 
@@ -25,7 +25,7 @@ def take_turns(*processes: subprocess.Popen[bytes]) -> list[list[Turn]]:
             begin = time.time()
             _signal(process, signal.SIGCONT)
             try:
-                process.wait(TURN_S)
+                process.wait(_TURN_S)
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGSTOP)
             its_turns.append((begin, time.time()))

@@ -23,10 +23,9 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "workers" / "tests")]
 
 import oracle_calls
 import oracle_countdown
-
 from rrr_workers.tasks.base import Query, Task
-from rrr_workers.tasks.countdown import Countdown
-from rrr_workers.tasks.function_calling import FunctionCalling
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.function_calling.task import FunctionCalling
 
 LIMIT_MS = 50.0
 _SHOWN = 5

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cache=${RRR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rrr}
-made=$cache/tiny-$(.venv/bin/python -m rrr_workers.tiny --print-hash)
-[ -d "$made" ] || .venv/bin/python -m rrr_workers.tiny --out "$made" >/dev/null
+made=$cache/tiny-$(.venv/bin/python -m rrr_demos.tiny --print-hash)
+[ -d "$made" ] || .venv/bin/python -m rrr_demos.tiny --out "$made" >/dev/null
 mkdir -p models
 ln -sfn "$made" models/tiny

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from rrr_workers.tasks.base import Task
-from rrr_workers.tasks.countdown import Countdown
-from rrr_workers.tasks.function_calling import FunctionCalling
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.function_calling.task import FunctionCalling
 
 FOLDER = Path(__file__).parent.parent / "datasets"
 ROWS = 200

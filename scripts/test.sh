@@ -8,7 +8,7 @@ scripts/make-tiny-model.sh
 export OMP_WAIT_POLICY=PASSIVE # two engines on few cores must not spin while they wait
 
 npm run --silent check
-(cd workers && ../.venv/bin/ruff check . && ../.venv/bin/ruff format --check . && ../.venv/bin/mypy)
+(cd workers && ../.venv/bin/ruff check . ../scripts && ../.venv/bin/ruff format --check . ../scripts && ../.venv/bin/mypy)
 
 status=0
 (cd workers && ../.venv/bin/pytest -q) || status=1

@@ -1,9 +1,12 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
-import type { ConfigOptions, Context, Outcome, RunOptions } from './commands/command.ts';
 import type { LogsOptions } from './commands/logs.ts';
+import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
+import { STAGES } from './stages/table.ts';
+import type { Context, Outcome } from './terminal/context.ts';
+import type { ConfigOptions } from './terminal/require-config.ts';
 
 /** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
 export async function runCli(context: Context): Promise<Outcome | undefined> {
@@ -23,19 +26,16 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .exitOverride()
     .helpCommand(false);
 
-  addRunOptions(program.command('build-failures'))
-    .description('sample the task, keep what the verifier rejects: the data set of failures')
-    .action(runs<[RunOptions]>(async () => (await import('./commands/build-failures.ts')).runBuildFailures));
-
-  addRunOptions(program.command('train'))
-    .description('GRPO on the failures; only the tokens of the reflections are reinforced')
-    .action(runs<[RunOptions]>(async () => (await import('./commands/train.ts')).runTrain));
-
-  addRunOptions(program.command('eval'))
-    .description(
-      'first try, reflection and second try on held-out data, before and after training; the report',
-    )
-    .action(runs<[RunOptions]>(async () => (await import('./commands/eval.ts')).runEval));
+  for (const stage of STAGES) {
+    addRunOptions(program.command(stage.command))
+      .description(stage.description)
+      .action(
+        runs<[StageOptions]>(async () => {
+          const { runStage } = await import('./commands/stage.ts');
+          return (context, options) => runStage(context, stage, options);
+        }),
+      );
+  }
 
   program
     .command('report')
@@ -91,7 +91,8 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
   program
     .command('schema', { hidden: true })
     .description('the JSON Schema of a config, for editors')
-    .action(runs(async () => (await import('./commands/schema.ts')).runSchema));
+    .option('--resolved', 'of the resolved config, which workers are given')
+    .action(runs<[{ resolved?: boolean }]>(async () => (await import('./commands/schema.ts')).runSchema));
 
   await program.parseAsync([...context.args], { from: 'user' });
   return outcome;

@@ -107,6 +107,37 @@ describe('exit code 2, with the place and the cure', () => {
   });
 });
 
+test('exit code 2 as JSON, also for a command line that is none', async () => {
+  const { exitCode, stdout } = await rrr('train', '--json');
+  expect(exitCode).toBe(2);
+  expect(lastLine(stdout).error).toMatchObject({
+    exit_code: 2,
+    message: expect.stringContaining('--config'),
+  });
+});
+
+test.each(['0', '-1', '1.5', 'many', '1000000'])('logs --lines %s is refused', async (lines) => {
+  const { exitCode, stderr } = await rrr('logs', '.', '--lines', lines);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain('It must be a whole number from 1.');
+});
+
+test('exit code 1 for a worker that fails, with its last words', async () => {
+  const python = join(cwd, 'python');
+  writeFileSync(python, '#!/bin/sh\necho no CUDA >&2\nexit 7\n');
+  chmodSync(python, 0o755);
+  const start = (...args: string[]) =>
+    rrr('build-failures', '-c', 'a.yaml', '--set', `python=${python}`, ...args);
+  const { exitCode, stderr } = await start();
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^error: prepare: exit code 7\nno CUDA\ncure: its log may say more: /m);
+  expect(lastLine((await start('--json')).stdout).error).toMatchObject({
+    message: 'prepare: exit code 7',
+    exit_code: 1,
+    details: ['no CUDA'],
+  });
+});
+
 test('exit code 3 for a defect; the stack only when asked for', async () => {
   mkdirSync(join(cwd, 'runs/a'), { recursive: true });
   writeFileSync(join(cwd, 'runs/a/run.json'), '{"stages": 3');
@@ -124,22 +155,38 @@ describe('Ctrl-C', () => {
     writeFileSync(python, `#!/bin/sh\ntrap '' TERM\necho $$ > ${cwd}/pid\nsleep 60 & wait\nsleep 60\n`);
     chmodSync(python, 0o755);
     const command = ['build-failures', '-c', 'a.yaml', '--set', 'workers.stop_grace_s=0.2', ...args];
-    return execa('node', [MAIN, ...command], { cwd, reject: false, env: { RRR_PYTHON: python } });
+    const options = { cwd, reject: false, env: { RRR_PYTHON: python }, forceKillAfterDelay: false } as const;
+    return execa('node', [MAIN, ...command], options);
   }
   const started = () =>
     vi.waitFor(() => expect(existsSync(join(cwd, 'pid'))).toBe(true), { timeout: 10_000 });
   const isAlive = () => livingMembers(Number(readFileSync(join(cwd, 'pid'), 'utf8'))).length > 0;
 
-  test('once: an end in good order, 130, and the line that resumes', async () => {
-    const child = startSilent('--set', 'task.prompts.system=Think, then answer.');
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'once (%s): an end in good order, 130, and the line that resumes',
+    async (signal) => {
+      const child = startSilent('--set', 'task.prompts.system=Think, then answer.');
+      await started();
+      child.kill(signal);
+      const { exitCode, stderr } = await child;
+      expect(exitCode).toBe(130);
+      const line =
+        "build-failures -c a.yaml --set workers.stop_grace_s=0.2 --set 'task.prompts.system=Think, then answer.' --resume";
+      expect(stderr).toContain(`dist/main.js ${line}`);
+      expect(isAlive()).toBe(false);
+    },
+  );
+
+  test('as JSON: the line is the cure', async () => {
+    const child = startSilent('--json');
     await started();
     child.kill('SIGINT');
-    const { exitCode, stderr } = await child;
+    const { exitCode, stdout } = await child;
     expect(exitCode).toBe(130);
-    const line =
-      "build-failures -c a.yaml --set workers.stop_grace_s=0.2 --set 'task.prompts.system=Think, then answer.' --resume";
-    expect(stderr).toContain(`dist/main.js ${line}`);
-    expect(isAlive()).toBe(false);
+    expect(lastLine(stdout).error).toMatchObject({
+      exit_code: 130,
+      cure: expect.stringMatching(/dist\/main\.js build-failures .* --json --resume$/),
+    });
   });
 
   test('twice: at once, and nothing is left', async () => {

@@ -36,8 +36,17 @@ test('a line without its end stays pending', () => {
   expect(decodeAll([Buffer.from('rn\n')], decoder)).toEqual(['torn']);
 });
 
+test('what came after the last whole line can be read', () => {
+  const decoder = new LineDecoder();
+  expect(decoder.rest).toBe('');
+  decodeAll(cut(Buffer.from('whole\nto😀rn'), 1), decoder);
+  expect(decoder.rest).toBe('to😀rn');
+  decodeAll([Buffer.from('\n')], decoder);
+  expect(decoder.rest).toBe('');
+});
+
 test('a line that is too long is refused before it is complete', () => {
-  const decoder = new LineDecoder(10);
+  const decoder = new LineDecoder({ maxBytes: 10 });
   expect(decodeAll([Buffer.from('0123456789\n')], decoder)).toEqual(['0123456789']);
   expect(() => decodeAll(cut(Buffer.from('01234567890'), 3), decoder)).toThrow(BadLine);
 });
@@ -56,6 +65,15 @@ test.each([
 
 test('bytes that are no UTF-8 are a bad line', () => {
   expect(() => decodeAll([Buffer.from([0xc3, 0x28, 0x0a])])).toThrow(BadLine);
+});
+
+test('bytes that are no UTF-8 can be replaced, wherever they are cut', () => {
+  const bytes = Buffer.concat([Buffer.from('ü'), Buffer.from([0xc3, 0x28, 0x0a, 0xf0, 0x9f])]);
+  for (let size = 1; size <= bytes.length; size++) {
+    const decoder = new LineDecoder({ invalid: 'replace' });
+    expect(decodeAll(cut(bytes, size), decoder)).toEqual(['ü\ufffd(']);
+    expect(decoder.rest).toBe('\ufffd');
+  }
 });
 
 test('an encoded value is one line', () => {

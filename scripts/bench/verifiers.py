@@ -8,8 +8,8 @@ import json
 import time
 
 from rrr_workers.tasks.base import Query, Task
-from rrr_workers.tasks.countdown import Countdown
-from rrr_workers.tasks.function_calling import FunctionCalling
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.function_calling.task import FunctionCalling
 
 ROWS = 500
 SECONDS = 2.0
@@ -30,7 +30,7 @@ def countdown_pairs(task: Task) -> list[tuple[Query, str]]:
 
 def function_calling_pairs(task: Task) -> list[tuple[Query, str]]:
     """Reference answers to generated requests, and as many corrupted ones."""
-    pairs = []
+    pairs: list[tuple[Query, str]] = []
     for row in task.generate(ROWS, seed=0):
         query = task.normalise(row)
         right = task.reference_answer(query)

@@ -1,8 +1,9 @@
 /** `rrr data stats`: what is in the data, and what would leak from training to evaluation. */
-import { describeData } from '../jobs/inspect.ts';
+import { describeData } from '../inspect/question.ts';
 import type { DataStatsResult } from '../protocol/methods.ts';
-import type { ConfigOptions, Context, Outcome } from './command.ts';
-import { requireConfig } from './run-stage.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { type ConfigOptions, requireConfig } from '../terminal/require-config.ts';
+import { alignColumns } from '../text.ts';
 
 export async function runDataStats(context: Context, options: ConfigOptions): Promise<Outcome> {
   const config = requireConfig(context, options);
@@ -12,14 +13,14 @@ export async function runDataStats(context: Context, options: ConfigOptions): Pr
 
 function render({ rows, bad_rows, bad_examples, splits, task, duplicates }: DataStatsResult): string {
   const near = duplicates.near_across_split;
-  const lines: [string, string][] = [
+  const lines = [
     ['rows', `${rows}`],
     ['rows the task refuses', `${bad_rows}`],
-    ...bad_examples.map((example): [string, string] => ['', example]),
+    ...bad_examples.map((example) => ['', example]),
     ['training queries', `${splits.train}`],
     ['test queries', `${splits.test}`],
     ['unused queries', `${splits.unused}`],
-    ...Object.entries(task).map(([key, value]): [string, string] => [key.replaceAll('_', ' '), show(value)]),
+    ...Object.entries(task).map(([key, value]) => [key.replaceAll('_', ' '), show(value)]),
     ['exact duplicates', `${duplicates.exact}, dropped`],
     ['the same problem again', `${duplicates.same_problem}, on one side of the split`],
     ['the same problem across the split', `${duplicates.across_split}`],
@@ -27,13 +28,12 @@ function render({ rows, bad_rows, bad_examples, splits, task, duplicates }: Data
       'near duplicates across the split',
       near ? `${near.test_rows} test queries, ${near.pairs} pairs` : 'not looked for: the task gives no text',
     ],
-    ...(near?.examples ?? []).flatMap(({ test, train, similarity }): [string, string][] => [
+    ...(near?.examples ?? []).flatMap(({ test, train, similarity }) => [
       ['', `${similarity}  test   ${JSON.stringify(test)}`],
       ['', `${' '.repeat(`${similarity}`.length)}  train  ${JSON.stringify(train)}`],
     ]),
   ];
-  const width = Math.max(...lines.map(([name]) => name.length));
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  return alignColumns(lines).join('\n');
 }
 
 /** Numbers, spreads as the built-in tasks give them, and whatever else a task tells. */

@@ -1,13 +1,13 @@
 /** `rrr logs RUN`: the run's log for people, or the stderr of a worker; with --follow also what comes. */
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { UserError } from '../errors.ts';
-import { requireRun } from '../jobs/status.ts';
+import { requireRun } from '../inspect/require-run.ts';
 import { encodeLine } from '../protocol/jsonl.ts';
 import { GrowingFile, type LogRecord, lastAttempts, parseLogLine } from '../run/logs.ts';
 import type { RunPaths } from '../run/paths.ts';
-import type { Context } from './command.ts';
+import type { Context } from '../terminal/context.ts';
+import { resolveUserPath } from '../user-path.ts';
 
 const POLL_MS = 250;
 
@@ -21,7 +21,7 @@ export interface LogsOptions {
 /** Ends without an error on Ctrl-C, and when nobody reads any more, as in `rrr logs RUN | head`. */
 export async function runLogs(context: Context, run: string, options: LogsOptions): Promise<undefined> {
   const { stdout } = context;
-  const paths = requireRun(resolve(context.cwd, run));
+  const paths = requireRun(resolveUserPath(context.cwd, run));
   const unread = new AbortController();
   stdout.on('error', () => unread.abort());
   const over = AbortSignal.any([context.signal, unread.signal]);
@@ -34,7 +34,7 @@ export async function runLogs(context: Context, run: string, options: LogsOption
     last.push(line);
     if (last.length > options.lines) last.shift();
   }
-  // A dead worker's last words may lack an end; a living one will complete them.
+  // The last line of a dead worker may have no line end; a living worker will complete it.
   if (!options.follow && file.rest !== '') last.push(file.rest);
   for (const line of last.slice(-options.lines)) stdout.write(show(line));
 
@@ -72,7 +72,7 @@ function showLine({ worker, json }: LogsOptions): (line: string) => string {
 }
 
 function renderRecord({ level, time, rrr, worker, msg, ...more }: LogRecord): string {
-  // The one locale that writes the local time as the log files of the world do.
+  // The Swedish locale writes the local time as "2026-01-31 13:05:59".
   const when = new Date(time).toLocaleString('sv-SE');
   const label = (pino.levels.labels[level] ?? `${level}`).padEnd(5);
   const values = Object.entries(more).map(([key, value]) => `${key}=${JSON.stringify(value)}`);

@@ -1,10 +1,11 @@
 /** `rrr report RUN`: the report again, from the files of the run alone. */
-import { resolve } from 'node:path';
-import { writeReport } from '../jobs/report.ts';
-import type { Context, Outcome } from './command.ts';
-import { showReport } from './eval.ts';
+import { evaluate } from '../stages/evaluate/stage.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { resolveUserPath } from '../user-path.ts';
+import { viewFrom } from './stage.ts';
 
 export async function runReport(context: Context, run: string): Promise<Outcome> {
-  const path = resolve(context.cwd, run);
-  return showReport(await writeReport(path), path, context.cwd);
+  const view = viewFrom(context, resolveUserPath(context.cwd, run));
+  const { readSummary, show } = await evaluate.load();
+  return show(await readSummary(view.paths), view);
 }

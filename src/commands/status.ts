@@ -1,37 +1,35 @@
 /** `rrr status RUN`: how a run stands, from another terminal. */
-import { resolve } from 'node:path';
 import {
   type PhaseStatus,
   type RunStatus,
   readStatus,
   type StageStatus,
   type WorkerStatus,
-} from '../jobs/status.ts';
+} from '../inspect/status.ts';
 import { duration } from '../report/format.ts';
-import type { Context, Outcome } from './command.ts';
-import { nextLine, showPath } from './command-line.ts';
-import { describePhase } from './progress.ts';
-
-const UNITS = { failures: 'queries', train: 'steps', eval: 'episodes' };
+import { findStage } from '../stages/table.ts';
+import { nextLine, showPath } from '../terminal/command-line.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { describePhase } from '../terminal/progress.ts';
+import { alignColumns } from '../text.ts';
+import { resolveUserPath } from '../user-path.ts';
 
 export async function runStatus(context: Context, run: string): Promise<Outcome> {
-  const status = await readStatus(resolve(context.cwd, run));
+  const status = await readStatus(resolveUserPath(context.cwd, run));
   return { text: render(status, context), json: status };
 }
 
 function render(status: RunStatus, context: Context): string {
   const { state, phase, stages, workers } = status;
-  const rows: [string, string][] = [
+  const lines = alignColumns([
     ['run', `${showPath(status.run, context.cwd)}: ${describeState(status)}`],
-    ...(phase ? [['', describeNews(phase, state)] as [string, string]] : []),
-    ...stages.flatMap((stage): [string, string][] => [
+    ...(phase ? [['', describeNews(phase, state)]] : []),
+    ...stages.flatMap((stage) => [
       [stage.stage, describeStage(stage)],
-      ...describeKinds(stage).map((line): [string, string] => ['', line]),
+      ...describeKinds(stage).map((line) => ['', line]),
     ]),
-    ...workers.map((worker): [string, string] => [worker.name, describeWorker(worker)]),
-  ];
-  const width = Math.max(...rows.map(([name]) => name.length));
-  const lines = rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`);
+    ...workers.map((worker) => [worker.name, describeWorker(worker)]),
+  ]);
   if (state === 'failed') lines.push(`why: ${nextLine(context, 'logs')}`);
   return lines.join('\n');
 }
@@ -44,23 +42,24 @@ function describeState({ state, process }: RunStatus): string {
 }
 
 function describeNews(phase: PhaseStatus, state: RunStatus['state']): string {
-  const told = Date.parse(phase.updated);
-  const ago = `${duration((Date.now() - told) / 1000)} ago`;
-  if (state === 'killed') return `last heard of while ${phase.name}, ${ago}`;
-  return `${describePhase({ ...phase, startedAt: Date.parse(phase.started) }, told)}  (told ${ago})`;
+  const updated = Date.parse(phase.updated);
+  const ago = `${duration((Date.now() - updated) / 1000)} ago`;
+  if (state === 'killed') return `last report: ${phase.name}, ${ago}`;
+  return `${describePhase({ ...phase, startedAt: Date.parse(phase.started) }, updated)}  (${ago})`;
 }
 
 function describeStage({ stage, status, done, total, seconds, attempts }: StageStatus): string {
-  const parts = [`${status}`, `${done}${total === null ? '' : `/${total}`} ${UNITS[stage]}`];
+  const parts = [`${status}`, `${done}${total === null ? '' : `/${total}`} ${findStage(stage).unit}`];
   if (seconds > 0) parts.push(duration(seconds));
   if (attempts > 1) parts.push(`attempt ${attempts}`);
   return parts.join(', ');
 }
 
-function describeKinds({ stage, kinds }: StageStatus): string[] {
-  const what = stage === 'eval' ? 'first tries ' : '';
+function describeKinds({ kinds, kinds_of }: StageStatus): string[] {
   const sorted = Object.entries(kinds).sort(([, a], [, b]) => b - a);
-  return sorted.map(([kind, count]) => `${what}${kind} ${count}`);
+  return sorted.map(([kind, count]) =>
+    [kinds_of, kind, count].filter((part) => part !== undefined).join(' '),
+  );
 }
 
 function describeWorker({ state, restarts, lost }: WorkerStatus): string {

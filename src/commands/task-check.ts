@@ -1,9 +1,10 @@
 /** `rrr task check`: a task's prompts and verdicts on its own rows, before a run depends on them. */
-import { checkTask } from '../jobs/inspect.ts';
+import { checkTask } from '../inspect/question.ts';
 import type { TaskCheckResult } from '../protocol/methods.ts';
-import type { ConfigOptions, Context, Outcome } from './command.ts';
-import { showPath } from './command-line.ts';
-import { requireConfig } from './run-stage.ts';
+import { showPath } from '../terminal/command-line.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { type ConfigOptions, requireConfig } from '../terminal/require-config.ts';
+import { clip } from '../text.ts';
 
 export interface TaskCheckOptions extends ConfigOptions {
   rows: number;
@@ -48,8 +49,7 @@ function renderRow({ place, prompt, checks }: Row): string {
 }
 
 function renderCheck({ ok, source, answer, kind, detail }: Check): string {
-  const quoted = JSON.stringify(answer);
-  const shown = quoted.length > SHOWN ? `${quoted.slice(0, SHOWN - 3)}...` : quoted;
+  const shown = clip(JSON.stringify(answer), SHOWN);
   const verdict = detail ? `${kind} (${detail})` : kind;
   return `  ${ok ? 'ok ' : 'BAD'}  ${source.padEnd(9)}  ${shown}  ->  ${verdict}`;
 }

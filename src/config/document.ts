@@ -13,6 +13,8 @@ import {
   parseDocument,
   type Document as YamlDocument,
 } from 'yaml';
+import type { Path } from './expected.ts';
+import { asText, NotSettable, setIn } from './set-value.ts';
 
 /** Where something is written. `source` is the file as the user named it, or the whole `--set` argument. */
 export interface Place {
@@ -31,8 +33,6 @@ export interface Problem {
   cure: string;
   place?: Place;
 }
-
-export type Path = readonly PropertyKey[];
 
 interface Layer {
   /** The key this layer's document sits at; empty for the file. */
@@ -85,15 +85,23 @@ export function parseConfigDocument({ file, text, sets, cwd }: ConfigText): Conf
       { at, text: argument.slice(equals + 1), source, indent: equals + 7, folder: cwd },
       problems,
     );
-    layers.push(layer);
-    value = setIn(value, at, layer.value);
+    try {
+      value = setIn(value, at, layer.value);
+      layers.push(layer);
+    } catch (error) {
+      if (!(error instanceof NotSettable)) throw error;
+      const { key, message, cure } = error;
+      problems.push({ key, message, cure, place: layer.keyPlace(at) });
+    }
   }
 
-  const holds = (layer: Layer, path: Path) => layer.at.every((part, index) => path[index] === part);
+  // An index is a number in a path and a text in `--set`.
+  const holds = (layer: Layer, path: Path) =>
+    layer.at.every((part, index) => path[index] !== undefined && String(path[index]) === part);
   const layerOf = (path: Path) => layers.findLast((layer) => holds(layer, path)) as Layer;
   /** A `--set` below `path`, which so wrote part of it. */
   const setBelow = (path: Path) =>
-    layers.findLast(({ at }) => path.every((part, index) => at[index] === part));
+    layers.findLast(({ at }) => path.every((part, index) => at[index] === String(part)));
   return {
     value,
     problems,
@@ -121,7 +129,8 @@ interface LayerText {
 
 function parseLayer({ at, text, source, indent, folder }: LayerText, problems: Problem[]): Layer {
   const lineCounter = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter, merge: true, prettyErrors: false });
+  const parsed = parseDocument(text, { lineCounter, merge: true, prettyErrors: false });
+  const yaml = at.length > 0 ? asText(parsed, at, text) : parsed;
   const lines = text.split(/\r?\n/);
   const place = (offset: number, end: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
@@ -158,18 +167,6 @@ function toValue(yaml: YamlDocument, at: readonly string[], problems: Problem[])
     problems.push({ key: at.join('.'), message: `not YAML: ${(error as Error).message}`, cure });
     return undefined;
   }
-}
-
-/** `value` with `leaf` at `path`; what is no mapping on the way is left alone for the schema to complain about. */
-function setIn(value: unknown, path: readonly string[], leaf: unknown): unknown {
-  const [head, ...rest] = path;
-  if (head === undefined) return leaf;
-  if (value !== null && value !== undefined && !isRecord(value)) return value;
-  return { ...value, [head]: setIn(value?.[head], rest, leaf) };
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The node of a key or value; the nearest above it when `exact` is false. */

@@ -1,7 +1,9 @@
 /** What a key may hold, in words, read from the JSON Schema of the config: one text for every way to miss it. */
 import { z } from 'zod';
-import type { Path } from './document.ts';
-import { configSchema } from './schema.ts';
+import { configSchema, resolvedConfigSchema } from './schema.ts';
+
+/** Keys and indices from the document down. */
+export type Path = readonly PropertyKey[];
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -10,13 +12,20 @@ export function configJsonSchema(): JsonSchema {
   return z.toJSONSchema(configSchema, { io: 'input' });
 }
 
+/** The JSON Schema of the resolved config, in which every key but the optional ones is required. */
+export function resolvedConfigJsonSchema(): JsonSchema {
+  const { $defs: _json, ...schema } = z.toJSONSchema(resolvedConfigSchema, { io: 'output' });
+  // The one definition is zod's recursive one of any JSON value, which says no more than "anything".
+  return JSON.parse(JSON.stringify(schema, (_key, value) => (value?.$ref === undefined ? value : {})));
+}
+
 /** The schema of the value at `path`, or of what stands in for it: the items of a list, the values of a map. */
 export function schemaAt(path: Path): JsonSchema | undefined {
   let schema: JsonSchema | undefined = configJsonSchema();
   for (const segment of path) {
     const next: JsonSchema['properties' | 'items'] | boolean =
-      typeof segment === 'number'
-        ? schema?.items
+      schema?.type === 'array'
+        ? schema.items
         : (schema?.properties?.[String(segment)] ?? schema?.additionalProperties);
     if (typeof next !== 'object' || Array.isArray(next)) return undefined;
     schema = next as JsonSchema;
@@ -26,6 +35,19 @@ export function schemaAt(path: Path): JsonSchema | undefined {
 
 export function keysAt(path: Path): string[] {
   return Object.keys(schemaAt(path)?.properties ?? {});
+}
+
+/** The dotted keys of the config whose last part is `name`: where a key of another section belongs. */
+export function keysNamed(name: string): string[] {
+  const found: string[] = [];
+  const search = (schema: JsonSchema, path: string) => {
+    for (const [key, child] of Object.entries(schema.properties ?? {})) {
+      if (key === name) found.push(`${path}${key}`);
+      if (typeof child === 'object') search(child, `${path}${key}.`);
+    }
+  };
+  search(configJsonSchema(), '');
+  return found;
 }
 
 /** Such as "a whole number above 0" or "one of any, all". */

@@ -3,15 +3,17 @@
  * between keys. Returns every problem at once and never prints.
  */
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { closestMatch } from 'leven';
 import type { z } from 'zod';
-import { type ConfigDocument, isRecord, type Path, type Problem, parseConfigDocument } from './document.ts';
-import { describeExpected, keysAt, schemaAt } from './expected.ts';
+import { clip } from '../text.ts';
+import { resolveUserPath } from '../user-path.ts';
+import { type ConfigDocument, type Problem, parseConfigDocument } from './document.ts';
+import { describeExpected, keysAt, keysNamed, type Path, schemaAt } from './expected.ts';
 import { checkRules, type Finding } from './rules.ts';
 import { type Config, configSchema, type WrittenConfig } from './schema.ts';
+import { isRecord } from './set-value.ts';
 
 export interface LoadedConfig {
   /** Absent when there are problems. */
@@ -75,10 +77,10 @@ function describeIssue({ path, unknown }: Issue, document: ConfigDocument): Prob
   });
   if (unknown) {
     const known = keysAt(path.slice(0, -1));
-    return problem(
-      'no such key',
-      suggest(String(path.at(-1)), known) ?? `the keys here are: ${known.join(', ')}`,
-    );
+    const name = String(path.at(-1));
+    const [elsewhere, another] = keysNamed(name);
+    const suggestion = elsewhere && !another ? `the key of this name is ${elsewhere}` : suggest(name, known);
+    return problem('no such key', suggestion ?? `the keys here are: ${known.join(', ')}`);
   }
   const schema = schemaAt(path);
   const keys = keysAt(path);
@@ -103,9 +105,7 @@ function suggest(written: unknown, known: readonly string[]): string | undefined
 }
 
 function show(value: unknown): string {
-  if (value === null) return 'empty';
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return value === null ? 'empty' : clip(JSON.stringify(value), 60);
 }
 
 function valueAt(value: unknown, path: Path): unknown {
@@ -158,10 +158,8 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
     eval: { ...written.eval },
     train: { ...written.train, micro_batch_size: written.train.micro_batch_size ?? written.train.batch_size },
   };
-  const absolute = (path: string, ...key: string[]) => {
-    const home = path.replace(/^~(?=\/|$)/, homedir());
-    return resolve(cwd, document.folderOf(key), home);
-  };
+  const absolute = (path: string, ...key: string[]) =>
+    resolveUserPath(resolve(cwd, document.folderOf(key)), path);
   if (isFolder(config.model.name)) config.model.name = absolute(config.model.name, 'model', 'name');
   if (config.eval.model !== undefined && isFolder(config.eval.model))
     config.eval.model = absolute(config.eval.model, 'eval', 'model');

@@ -148,8 +148,9 @@ function* checkSampling({ sampling, model }: Config): Generator<Finding> {
   }
 }
 
-function* checkWorkers({ workers }: Config): Generator<Finding> {
-  const { devices, count, tensor_parallel } = workers;
+function* checkWorkers({ engine, workers }: Config): Generator<Finding> {
+  const { devices, count } = workers;
+  const { tensor_parallel } = engine;
   if (devices && devices.length !== count) {
     const message = `${devices.length} devices for ${count} workers`;
     yield {
@@ -162,16 +163,16 @@ function* checkWorkers({ workers }: Config): Generator<Finding> {
   if (uneven !== undefined) {
     const message = `device "${uneven}" names ${uneven.split(',').length} GPU(s), tensor_parallel is ${tensor_parallel}`;
     yield {
-      keys: ['workers.devices', 'workers.tensor_parallel'],
+      keys: ['workers.devices', 'engine.tensor_parallel'],
       message,
       cure: 'write as many GPUs a worker as tensor_parallel says',
     };
   }
-  if (workers.engine === 'openai' && !workers.openai) {
-    const cure = 'write workers.openai.base_urls: [http://host:8000/v1]';
+  if (engine.name === 'openai' && !engine.openai) {
+    const cure = 'write engine.openai.base_urls: [http://host:8000/v1]';
     yield {
-      keys: ['workers.engine', 'workers.openai'],
-      message: 'the engine openai needs workers.openai, which is missing',
+      keys: ['engine.name', 'engine.openai'],
+      message: 'the engine openai needs engine.openai, which is missing',
       cure,
     };
   }

@@ -1,6 +1,7 @@
 /**
- * Every key a config file may hold, with its default and its meaning. The JSON Schema that editors use and
- * the resolved config that the Python side reads (workers/rrr_workers/config.py) both follow from this file.
+ * Every key that a config file may hold, with its default and its meaning. `npm run schema` writes two JSON Schemas from
+ * this file: configs/schema.json, which editors check config files with, and workers/config.schema.json, from which the
+ * Python side generates its model of the resolved config.
  * Defaults are the paper's where it says (arXiv 2505.24726, section 4); the rest is marked "not in the paper".
  */
 import { z } from 'zod';
@@ -80,25 +81,20 @@ const sampling = z.strictObject({
   max_reflection_tokens: positiveInt.default(512),
 });
 
-const workers = z.strictObject({
-  engine: z.enum(['vllm', 'openai']).default('vllm'),
-  count: positiveInt.default(1).describe('Sampling workers, each with an engine of its own.'),
-  devices: z
-    .array(z.string())
-    .optional()
-    .describe('One CUDA_VISIBLE_DEVICES value a worker, such as ["0,1", "2,3"].'),
-  tensor_parallel: positiveInt.default(1).describe('GPUs that one worker splits the model over.'),
-  max_in_flight: positiveInt.default(256).describe('Queries that a worker runs at once.'),
-  ready_timeout_s: seconds.default(900),
-  call_timeout_s: seconds.default(900).describe('A call that takes longer kills its worker.'),
-  stop_grace_s: seconds.default(10),
-  max_restarts: z.int().nonnegative().default(3).describe('Restarts in a row without a result in between.'),
-  gpu_memory_utilization: z.number().gt(0).max(1).default(0.9),
+const engine = z.strictObject({
+  name: z.enum(['vllm', 'openai']).default('vllm').describe('openai: any endpoint that speaks its API.'),
+  tensor_parallel: positiveInt.default(1).describe('GPUs that one sampling worker splits the model over.'),
+  gpu_memory_utilization: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.9)
+    .describe('Share of the GPU that a sampling worker takes; the trainer has a share of its own.'),
   cpu_kv_cache_gib: z
     .number()
     .positive()
     .default(1)
-    .describe('KV cache of a worker on a CPU machine, in GiB.'),
+    .describe('KV cache of an engine on a CPU machine, in GiB.'),
   enforce_eager: z.boolean().default(false).describe('Skip compilation: slower tokens, much faster start.'),
   prefix_caching: z.boolean().default(true),
   openai: z
@@ -114,6 +110,19 @@ const workers = z.strictObject({
     .optional(),
 });
 
+const workers = z.strictObject({
+  count: positiveInt.default(1).describe('Sampling workers, each with an engine of its own.'),
+  devices: z
+    .array(z.string())
+    .optional()
+    .describe('One CUDA_VISIBLE_DEVICES value for each sampling worker, such as ["0,1", "2,3"].'),
+  max_in_flight: positiveInt.default(256).describe('Queries that a sampling worker runs at once.'),
+  ready_timeout_s: seconds.default(900).describe('The longest that a process may take to start and load.'),
+  call_timeout_s: seconds.default(900).describe('A call that takes longer kills its worker.'),
+  stop_grace_s: seconds.default(10).describe('Time to finish what runs, after Ctrl-C.'),
+  max_restarts: z.int().nonnegative().default(3).describe('Restarts in a row without a result in between.'),
+});
+
 const failures = z.strictObject({
   max_draws: positiveInt.default(64).describe('Most responses sampled for a query (paper: up to 64).'),
   failures_per_query: positiveInt.default(1).describe('A query stops at this many failures.'),
@@ -124,6 +133,11 @@ const failures = z.strictObject({
 });
 
 const train = z.strictObject({
+  devices: z
+    .array(z.string())
+    .length(1)
+    .optional()
+    .describe('CUDA_VISIBLE_DEVICES of the trainer, which uses one GPU. Default: the first GPU.'),
   steps: positiveInt.default(1750),
   batch_size: positiveInt.default(256).describe('Reflections an optimizer step: prompts x num_generations.'),
   micro_batch_size: positiveInt
@@ -197,6 +211,7 @@ export const configSchema = z.strictObject({
   task: task.prefault({}),
   data,
   sampling: sampling.prefault({}),
+  engine: engine.prefault({}),
   workers: workers.prefault({}),
   failures: failures.prefault({}),
   train: train.prefault({}),
@@ -206,8 +221,12 @@ export const configSchema = z.strictObject({
 /** A config as written, with the schema's defaults. */
 export type WrittenConfig = z.output<typeof configSchema>;
 
-/** The resolved config: every default filled in, every path absolute. It is what run directories hold. */
-export interface Config extends WrittenConfig {
-  data: WrittenConfig['data'] & { train_fraction: number };
-  train: WrittenConfig['train'] & { micro_batch_size: number };
-}
+/**
+ * The resolved config: every default filled in, every path absolute. It is what run directories hold and what the Python
+ * side reads.
+ */
+export const resolvedConfigSchema = configSchema.extend({
+  data: data.extend({ train_fraction: fraction }),
+  train: train.extend({ micro_batch_size: positiveInt }),
+});
+export type Config = z.output<typeof resolvedConfigSchema>;

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 export interface LaunchRequest {
   /** Names the process in logs and messages, such as "sampler-0". */
   name: string;
-  /** The Python module that speaks the protocol, such as "rrr_workers.sampler". */
+  /** The Python module that speaks the protocol, such as "rrr_workers.roles.sampler". */
   module: string;
   /** CUDA_VISIBLE_DEVICES, where the config pins it. */
   devices?: string | undefined;

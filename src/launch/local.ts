@@ -1,12 +1,14 @@
 /**
- * Workers as processes of this machine: `python -m rrr_workers.guardian MODULE` in a process group of its own, with
+ * Workers as processes of this machine: `python -m rrr_workers.runtime.guardian MODULE` in a process group of its own, with
  * frames on stdin and stdout, stderr in a log file, and on fd 3 a lifeline whose closing tells that we are gone.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Config } from '../config/schema.ts';
 import type { Launcher, LaunchRequest, WorkerProcess } from './launcher.ts';
+import { findPython } from './python.ts';
 
 export interface LocalOptions {
   python: string;
@@ -19,11 +21,16 @@ export interface LocalOptions {
 /** Time to read what a dead process had written. */
 const DRAIN_MS = 2000;
 
-/** Groups that may be alive. A way out that skips the orderly stop must not wait for the guardians' grace. */
+/** Process groups that may be alive: an exit without the orderly stop kills them at once. */
 const groups = new Set<number>();
 process.on('exit', () => {
   for (const group of groups) signalGroup(group, 'SIGKILL');
 });
+
+/** The launcher of this machine, with the Python that the config names. Throws UserError where there is none. */
+export function localLauncher(config: Config, logs: string): Launcher {
+  return new LocalLauncher({ python: findPython(config), logs });
+}
 
 export class LocalLauncher implements Launcher {
   readonly #options: LocalOptions;
@@ -35,7 +42,7 @@ export class LocalLauncher implements Launcher {
   launch({ name, module, devices }: LaunchRequest): WorkerProcess {
     const { python, logs, env } = this.#options;
     const { fd, path } = openLog(logs, name);
-    const child = execa(python, ['-m', 'rrr_workers.guardian', module], {
+    const child = execa(python, ['-m', 'rrr_workers.runtime.guardian', module], {
       detached: true,
       // The types know numbers up to 9 only; any descriptor is passed on as it is.
       stdio: ['pipe', 'pipe', fd as 9, 'pipe'],
@@ -48,7 +55,7 @@ export class LocalLauncher implements Launcher {
     const { pid } = child;
     if (pid !== undefined) {
       groups.add(pid);
-      // The leader is gone: so must be all that it started. What left the group can't hold our end of its stdout.
+      // The leader is gone, so all that it started must go. A process that left the group can't hold our end of stdout.
       child.on('exit', () => {
         signalGroup(pid, 'SIGKILL');
         groups.delete(pid);

@@ -1,21 +1,26 @@
 /**
- * Every frame that crosses a worker's pipe, one JSON object a line. workers/rrr_workers/protocol.py is the
- * other side; test/fixtures/frames.jsonl is parsed by the tests of both.
+ * Every frame that crosses a worker's pipe, one JSON object a line. workers/rrr_workers/runtime/frames.py is the other
+ * side; test/fixtures/frames.jsonl is parsed by the tests of both.
  *
- *   worker:  hello ->            ready ->        result | error | progress | event ...       bye
- *   parent:           start ->            call | cancel ...                        stop ->
+ *   worker:  hello ->            ready ->            result | error | progress | event ...       bye | fatal
+ *   parent:           start ->            call ...                                        stop ->
  */
 import { z } from 'zod';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const count = z.int().nonnegative();
 
-export const errorInfo = z.object({
-  /** user: the input is at fault; worker: this worker can't go on; bug: a defect in rrr or in a task. */
-  type: z.enum(['user', 'worker', 'bug']),
+/** Errors are told apart by what they end. */
+const errorInfo = z.object({
+  /**
+   * user: the run, as the input is at fault. bug: the run, as rrr or a task has a defect. worker: this process; what it
+   * owed is asked again elsewhere. call: this call alone.
+   */
+  type: z.enum(['user', 'bug', 'worker', 'call']),
   message: z.string(),
   cure: z.string().optional(),
+  /** call: it may be asked again. */
   retryable: z.boolean().default(false),
 });
 export type ErrorInfo = z.output<typeof errorInfo>;
@@ -30,9 +35,18 @@ export const workerFrame = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('ready'), info: z.record(z.string(), z.json()) }),
   z.object({ type: z.literal('result'), id: count, value: z.json() }),
-  /** An error without an id is the end of the worker itself. */
-  z.object({ type: z.literal('error'), id: count.nullable(), error: errorInfo }),
-  z.object({ type: z.literal('progress'), phase: z.string(), done: count, total: count.nullable() }),
+  /** How a call failed; the worker goes on. */
+  z.object({ type: z.literal('error'), id: count, error: errorInfo }),
+  /** Why the worker can't start, or can't go on: its last frame. */
+  z.object({ type: z.literal('fatal'), error: errorInfo }),
+  /** Of the call with this id, or, while the worker starts, of none. */
+  z.object({
+    type: z.literal('progress'),
+    id: count.nullable(),
+    phase: z.string(),
+    done: count,
+    total: count.nullable(),
+  }),
   z.object({ type: z.literal('event'), id: count, event: z.json() }),
   z.object({ type: z.literal('bye'), reason: z.string() }),
 ]);
@@ -52,7 +66,6 @@ export const parentFrame = z.discriminatedUnion('type', [
     method: z.string(),
     params: z.record(z.string(), z.json()),
   }),
-  z.object({ type: z.literal('cancel'), id: count }),
   z.object({ type: z.literal('stop') }),
 ]);
 export type ParentFrame = z.output<typeof parentFrame>;

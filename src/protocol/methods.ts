@@ -1,13 +1,26 @@
-/** What the calls take and return. Names follow the Python side: rrr_workers/episode.py, prepare.py, training. */
+/** What the calls take and return. Names follow the Python side: rrr_workers/episode.py, roles, data, training. */
 import { z } from 'zod';
+import { JsonText } from './jsonl.ts';
 
 const count = z.int().nonnegative();
 
-/** One normalised problem. `id` is a content hash; `fields` is what prompts and the verifier need. */
-export const query = z.object({ id: z.string(), index: count, fields: z.record(z.string(), z.json()) });
-export type Query = z.output<typeof query>;
+/** One normalised problem. `id` is a content hash; `fields` is what prompts and the verifier need, for Python alone. */
+export interface Query {
+  id: string;
+  index: number;
+  fields: JsonText;
+}
 
-export const completion = z.object({
+const QUERY = /^\{"id": ?("(?:[^"\\]|\\.)*"), ?"index": ?(\d+), ?"fields": ?(\{.*\})\}$/s;
+
+/** A line of train.jsonl or test.jsonl. Undefined where it is none. */
+export function parseQuery(line: string): Query | undefined {
+  const [, id, index, fields] = QUERY.exec(line) ?? [];
+  if (id === undefined || fields === undefined) return undefined;
+  return { id: JSON.parse(id), index: Number(index), fields: new JsonText(fields) };
+}
+
+const completion = z.object({
   completion: z.string(),
   tokens: count,
   finish_reason: z.enum(['stop', 'length']),
@@ -18,8 +31,8 @@ export const attempt = completion.extend({
 });
 export type Attempt = z.output<typeof attempt>;
 
-/** mine {query, max_draws, failures_per_query, keep}: draw until the query has the failures it needs. */
-export const mineResult = z.object({
+/** sample_failures {query, max_draws, failures_per_query, keep}: draw until the query has the failures it needs. */
+export const failuresResult = z.object({
   /**
    * Draws that count, in order from 0: how many were made does not depend on chunks or timing. None for a query whose
    * prompt doesn't fit the model.
@@ -33,22 +46,21 @@ export const mineResult = z.object({
   kinds: z.record(z.string(), count),
   failures: z.array(attempt.extend({ draw: count })),
 });
-export type MineResult = z.output<typeof mineResult>;
+export type FailuresResult = z.output<typeof failuresResult>;
 
 /**
- * A try whose prompt doesn't fit the model failed with kind "prompt_too_long".
- *
- * episode {query, mode, purpose, failed_answer}: first try, and when it fails the reflection and the second try.
- * With `failed_answer` (text) the first try is skipped: the reflection is on that answer.
+ * episode {query, decoding, purpose, failed_answer, rounds}: a first try and, as long as the last try failed, up to
+ * `rounds` rounds of reflection and retry. With `failed_answer` (text) the first try is skipped: the first reflection is
+ * on that answer. A try whose prompt doesn't fit the model failed with kind "prompt_too_long"; where it is the
+ * reflection's prompt that doesn't fit, there is no reflection.
  */
 export const episodeResult = z.object({
   first: attempt.nullable(),
-  reflection: completion.nullable(),
-  second: attempt.nullable(),
+  rounds: z.array(z.object({ reflection: completion.nullable(), retry: attempt })),
 });
 export type EpisodeResult = z.output<typeof episodeResult>;
 
-/** prepare {output}: writes train.jsonl and test.jsonl, lines of `query`, into the folder. */
+/** prepare {output}: writes train.jsonl and test.jsonl, lines {id, index, fields}, into the folder. */
 export const prepareResult = z.object({
   read: count,
   train: count,

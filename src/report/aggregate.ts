@@ -1,35 +1,36 @@
 /** From the records of a run to its report: counting and statistics, nothing else. */
-import type { Attempt, EpisodeResult, TrainEvent } from '../protocol/methods.ts';
+import type { Attempt, EpisodeResult } from '../protocol/methods.ts';
+import type { EvalRecord, Tally } from '../run/records.ts';
+import { ARMS, COMPARISONS, type Comparison, MAIN_COMPARISON } from './arms.ts';
 import { paperRows } from './paper.ts';
 import type {
+  ArmReport,
   BeforeAfter,
-  EvalRecord,
+  ComparisonReport,
+  Decoding,
+  DecodingReport,
   Example,
   FailureReport,
   Lengths,
-  Mode,
-  ModeReport,
   Report,
   ReportInput,
-  Tally,
-  TrainingReport,
-  TrainStep,
 } from './report.ts';
-import { comparePaired, proportion } from './statistics.ts';
+import { comparePaired, mean, median, proportion } from './statistics.ts';
+import { aggregateTraining } from './training.ts';
 import { judge } from './verdict.ts';
 
 export function aggregate(input: ReportInput): Report {
   const reward = input.config.eval.model === undefined ? input.config.train.reward : null;
-  const modes = input.config.eval.modes.map((mode) => aggregateMode(mode, input));
+  const decodings = input.config.eval.modes.map((decoding) => aggregateDecoding(decoding, input));
   return {
     rrr: input.rrr,
     versions: input.versions,
     seconds: input.seconds,
     task: input.config.task.name,
-    models: { before: input.config.model.name, after: input.model },
+    models: { base: input.config.model.name, trained: input.trainedModel },
     reward,
-    verdict: judge(modes, reward),
-    modes,
+    verdict: judge(decodings, reward),
+    decodings,
     data: input.data,
     failures: aggregateFailures(input.tallies),
     training: aggregateTraining(input.events),
@@ -38,78 +39,94 @@ export function aggregate(input: ReportInput): Report {
   };
 }
 
-/** One query in one mode: both models from scratch, and the trained one on the base model's failed answer. */
+/** One query under one decoding: an episode for each arm that has one, by the arm's name. */
 interface Case {
   id: string;
   fields: Example['fields'];
-  before: EpisodeResult;
-  after: EpisodeResult;
-  onBase: EpisodeResult | null;
+  episodes: Record<string, EpisodeResult>;
 }
 
-function aggregateMode(mode: Mode, { queries, records, config }: ReportInput): ModeReport {
-  const cases = collectCases(mode, queries, records);
-  const failed = cases.filter((item) => !firstPassed(item.before));
+function aggregateDecoding(decoding: Decoding, { queries, records, config }: ReportInput): DecodingReport {
+  const cases = collectCases(decoding, queries, records);
   return {
-    mode,
-    first_try: compare(cases, ({ before, after }) => [firstPassed(before), firstPassed(after)]),
-    second_try: compare(failed, ({ before, onBase }) => [secondPassed(before), secondPassed(onBase)]),
-    own_second_try: {
-      before: secondTry(cases.map(({ before }) => before)),
-      after: secondTry(cases.map(({ after }) => after)),
-    },
-    overall: compare(cases, ({ before, after }) => [
-      firstPassed(before) || secondPassed(before),
-      firstPassed(after) || secondPassed(after),
-    ]),
-    first_try_kinds: countKinds(
-      cases.map(({ before, after }) => ({ before: before.first, after: after.first })),
+    decoding,
+    comparisons: COMPARISONS.map((comparison) => compare(comparison, cases)),
+    arms: Object.fromEntries(
+      ARMS.map(({ name }) => [name, describeArm(cases.flatMap(({ episodes }) => episodes[name] ?? []))]),
     ),
-    second_try_kinds: countKinds(
-      failed.map(({ before, onBase }) => ({ before: before.second, after: onBase?.second ?? null })),
-    ),
-    reflections: {
-      before: measureReflections(failed.map(({ before }) => before)),
-      after: measureReflections(failed.map(({ onBase }) => onBase)),
-    },
-    examples: failed.flatMap(showExample).slice(0, config.eval.examples),
+    examples: among(MAIN_COMPARISON, cases)
+      .flatMap((item) => showExample(item, MAIN_COMPARISON))
+      .slice(0, config.eval.examples),
   };
 }
 
-function collectCases(mode: Mode, queries: ReportInput['queries'], records: readonly EvalRecord[]): Case[] {
-  const episodes = new Map<string, EpisodeResult>();
+/** Throws where an arm lacks a query that it must have: the evaluation is not complete. */
+function collectCases(
+  decoding: Decoding,
+  queries: ReportInput['queries'],
+  records: readonly EvalRecord[],
+): Case[] {
+  const found = new Map<string, EpisodeResult>();
   for (const record of records) {
-    if (record.mode === mode) episodes.set(`${record.model} ${record.answer} ${record.id}`, record.episode);
+    if (record.decoding === decoding) found.set(`${record.arm} ${record.id}`, record.episode);
   }
   return queries.map(({ id, fields }) => {
-    const before = episodes.get(`before own ${id}`);
-    const after = episodes.get(`after own ${id}`);
-    const onBase = episodes.get(`after base ${id}`) ?? null;
-    if (!before || !after || (!firstPassed(before) && !onBase))
-      throw new Error(`no ${mode} evaluation of query ${id}`);
-    return { id, fields, before, after, onBase };
+    const episodes: Case['episodes'] = {};
+    for (const { name, failuresOf } of ARMS) {
+      const episode = found.get(`${name} ${id}`);
+      const source = failuresOf === null ? undefined : episodes[failuresOf];
+      if (episode) episodes[name] = episode;
+      else if (!source || !firstPassed(source)) throw new Error(`no ${decoding} evaluation of query ${id}`);
+    }
+    return { id, fields, episodes };
   });
 }
 
-const firstPassed = (episode: EpisodeResult) => episode.first?.verdict.passed === true;
-const secondPassed = (episode: EpisodeResult | null) => episode?.second?.verdict.passed === true;
+const firstPassed = (episode: EpisodeResult | undefined) => episode?.first?.verdict.passed === true;
+const retryPassed = (episode: EpisodeResult | undefined) =>
+  episode?.rounds.at(-1)?.retry.verdict.passed === true;
 
-function compare(cases: readonly Case[], outcomes: (item: Case) => [before: boolean, after: boolean]) {
-  return comparePaired(
-    cases.map((item) => {
-      const [before, after] = outcomes(item);
-      return { before, after };
-    }),
-  );
+const PASSED: Record<Comparison['outcome'], (episode: EpisodeResult | undefined) => boolean> = {
+  first: firstPassed,
+  retry: retryPassed,
+  any: (episode) => firstPassed(episode) || retryPassed(episode),
+};
+
+/** The try that an outcome is about, where it is about one. */
+function triedFor(outcome: Comparison['outcome'], episode: EpisodeResult | undefined): Attempt | undefined {
+  return (outcome === 'first' ? episode?.first : episode?.rounds.at(-1)?.retry) ?? undefined;
 }
 
-function secondTry(episodes: readonly EpisodeResult[]) {
-  const failed = episodes.filter((episode) => !firstPassed(episode));
-  return proportion(failed.filter(secondPassed).length, failed.length);
+function among({ among, before }: Comparison, cases: readonly Case[]): readonly Case[] {
+  return among === 'all' ? cases : cases.filter(({ episodes }) => !firstPassed(episodes[before]));
 }
 
-/** How often each verdict was given; the kinds in the order of how often the base model shows them. */
-function countKinds(attempts: readonly BeforeAfter<Attempt | null>[]): Record<string, BeforeAfter<number>> {
+function compare(comparison: Comparison, cases: readonly Case[]): ComparisonReport {
+  const { before, after, outcome } = comparison;
+  const pairs = among(comparison, cases).map(({ episodes }) => ({
+    before: episodes[before],
+    after: episodes[after],
+  }));
+  const passed = PASSED[outcome];
+  return {
+    ...comparison,
+    result: comparePaired(pairs.map((pair) => ({ before: passed(pair.before), after: passed(pair.after) }))),
+    kinds:
+      outcome === 'any'
+        ? null
+        : countKinds(
+            pairs.map((pair) => ({
+              before: triedFor(outcome, pair.before),
+              after: triedFor(outcome, pair.after),
+            })),
+          ),
+  };
+}
+
+/** How often each verdict was given; the kinds in the order of how often the first arm shows them. */
+function countKinds(
+  attempts: readonly BeforeAfter<Attempt | undefined>[],
+): Record<string, BeforeAfter<number>> {
   const counts: Record<string, BeforeAfter<number>> = {};
   for (const pair of attempts) {
     for (const side of ['before', 'after'] as const) {
@@ -122,27 +139,30 @@ function countKinds(attempts: readonly BeforeAfter<Attempt | null>[]): Record<st
   return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b.before - a.before));
 }
 
-function measureReflections(episodes: readonly (EpisodeResult | null)[]): Lengths {
-  const reflections = episodes.flatMap((episode) => episode?.reflection ?? []);
-  const tokens = reflections.map(({ tokens }) => tokens).sort((a, b) => a - b);
-  const n = tokens.length;
-  const middle = ((tokens[(n - 1) >> 1] ?? 0) + (tokens[n >> 1] ?? 0)) / 2;
-  const truncated = reflections.filter(({ finish_reason }) => finish_reason === 'length').length;
-  return { n, mean: mean(tokens), median: middle, truncated: n === 0 ? 0 : truncated / n };
+function describeArm(episodes: readonly EpisodeResult[]): ArmReport {
+  const failed = episodes.filter((episode) => !firstPassed(episode));
+  return {
+    second_try: proportion(failed.filter(retryPassed).length, failed.length),
+    reflections: measureReflections(failed),
+  };
 }
 
-function showExample({ id, fields, before, onBase }: Case): Example[] {
-  if (!before.first || !before.reflection || !before.second || !onBase?.reflection || !onBase.second)
-    return [];
-  return [
-    {
-      id,
-      fields,
-      failed: before.first,
-      before: { reflection: before.reflection.completion, second: before.second },
-      after: { reflection: onBase.reflection.completion, second: onBase.second },
-    },
-  ];
+function measureReflections(episodes: readonly EpisodeResult[]): Lengths {
+  const reflections = episodes.flatMap(({ rounds }) => rounds.flatMap(({ reflection }) => reflection ?? []));
+  const tokens = reflections.map(({ tokens }) => tokens);
+  const n = tokens.length;
+  const truncated = reflections.filter(({ finish_reason }) => finish_reason === 'length').length;
+  return { n, mean: mean(tokens), median: median(tokens), truncated: n === 0 ? 0 : truncated / n };
+}
+
+function showExample({ id, fields, episodes }: Case, { before, after }: Comparison): Example[] {
+  const failed = episodes[before]?.first;
+  const side = (arm: string) => {
+    const { reflection, retry } = episodes[arm]?.rounds[0] ?? {};
+    return reflection && retry ? { reflection: reflection.completion, second: retry } : undefined;
+  };
+  const [one, other] = [side(before), side(after)];
+  return failed && one && other ? [{ id, fields, failed, before: one, after: other }] : [];
 }
 
 function aggregateFailures(tallies: readonly Tally[]): FailureReport {
@@ -160,27 +180,4 @@ function aggregateFailures(tallies: readonly Tally[]): FailureReport {
     pass_rate: rates.length === 0 ? null : mean(rates),
     kinds: Object.fromEntries(Object.entries(kinds).sort(([, a], [, b]) => b - a)),
   };
-}
-
-export function aggregateTraining(events: readonly TrainEvent[]): TrainingReport {
-  // A resumed trainer repeats the steps after its last checkpoint: the last telling of a step is the one that counts.
-  const byStep = new Map<number, TrainStep>();
-  for (const event of events) if (event.kind === 'step') byStep.set(event.step, event);
-  const steps = [...byStep.values()].sort((a, b) => a.step - b.step);
-  const rates = steps.map(({ second_try }) => second_try);
-  const tenth = Math.ceil(rates.length / 10);
-  const check = events.findLast((event) => event.kind === 'self_check');
-  return {
-    steps,
-    second_try:
-      rates.length === 0 ? null : { before: mean(rates.slice(0, tenth)), after: mean(rates.slice(-tenth)) },
-    max_logprob_difference:
-      steps.length === 0 ? null : Math.max(...steps.map((step) => step.logprob_difference)),
-    self_check: check ? { inside: check.inside, outside: check.outside } : null,
-    resumed: events.filter((event) => event.kind === 'resumed').length,
-  };
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

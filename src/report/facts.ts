@@ -1,37 +1,25 @@
 /** The rows that the renderers share: what is compared, and what is known of the data, the failures and the training. */
+import { MAIN_COMPARISON } from './arms.ts';
 import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
-import type { BeforeAfter, ModeReport, Report } from './report.ts';
+import type { ArmReport, BeforeAfter, DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
-
-export interface Comparison {
-  label: string;
-  compared: PairedComparison;
-}
-
-export function comparisons({ first_try, second_try, overall }: ModeReport): Comparison[] {
-  return [
-    { label: 'First try', compared: first_try },
-    { label: "Second try on the base model's failures", compared: second_try },
-    { label: 'First or second try', compared: overall },
-  ];
-}
 
 /** A table: its head, then its rows. */
 export type Table = readonly (readonly string[])[];
 
-export function comparisonTable(mode: ModeReport): Table {
+export function comparisonTable({ comparisons }: DecodingReport): Table {
   return [
     ['', 'n', 'before', 'after', 'points', '95 % interval', 'lost', 'won', 'McNemar p'],
-    ...comparisons(mode).map(({ label, compared }) => [
+    ...comparisons.map(({ label, result }) => [
       label,
-      `${compared.n}`,
-      side(compared, 'before'),
-      side(compared, 'after'),
-      points(compared.difference),
-      range(compared.interval),
-      `${compared.only_before}`,
-      `${compared.only_after}`,
-      pValue(compared.p_value),
+      `${result.n}`,
+      side(result, 'before'),
+      side(result, 'after'),
+      points(result.difference),
+      range(result.interval),
+      `${result.only_before}`,
+      `${result.only_after}`,
+      pValue(result.p_value),
     ]),
   ];
 }
@@ -40,21 +28,32 @@ function side(compared: PairedComparison, which: keyof BeforeAfter<unknown>): st
   return `${percent(compared[which].rate)} % [${range(compared[which].interval)}]`;
 }
 
-export function kindTable(kinds: Record<string, BeforeAfter<number>>): Table {
+function kindTable(kinds: Record<string, BeforeAfter<number>>): Table {
   return [
     ['verdict', 'before', 'after'],
     ...Object.entries(kinds).map(([kind, { before, after }]) => [kind, `${before}`, `${after}`]),
   ];
 }
 
-export function reflectionTable({ reflections, own_second_try }: ModeReport): Table {
-  const { before, after } = reflections;
+/** Tables of the verdicts of what was compared, each with its title. */
+export function kindTables({ comparisons }: DecodingReport): { title: string; table: Table }[] {
+  return comparisons.flatMap(({ label, kinds }) =>
+    kinds ? [{ title: `${label[0]?.toLowerCase()}${label.slice(1)}`, table: kindTable(kinds) }] : [],
+  );
+}
+
+/** Lengths on the same failed answers; the last line is on each model's own. */
+export function reflectionTable({ arms }: DecodingReport): Table {
+  const lengths = (arm: string) => (arms[arm] as ArmReport).reflections;
+  const before = lengths(MAIN_COMPARISON.before);
+  const after = lengths(MAIN_COMPARISON.after);
+  const own = (arm: string) => share((arms[arm] as ArmReport).second_try);
   return [
     ['reflections', 'before', 'after'],
     ['mean length, tokens', before.mean.toFixed(1), after.mean.toFixed(1)],
     ['median length, tokens', `${before.median}`, `${after.median}`],
     ['cut off at the limit', `${percent(before.truncated)} %`, `${percent(after.truncated)} %`],
-    ["second try on the model's own failures", share(own_second_try.before), share(own_second_try.after)],
+    ["second try on the model's own failures", own('base'), own('trained')],
   ];
 }
 
@@ -92,7 +91,7 @@ export function trainingFacts({ training, reward }: Report): Table {
       'second tries of the batches, first and last tenth',
       second_try ? `${percent(second_try.before)} % → ${percent(second_try.after)} %` : 'none',
     ],
-    ['KL to the base model at the end', compact(training.steps.at(-1)?.kl ?? 0)],
+    ['KL to the base model at the end', compact(training.kl)],
     [
       'largest log-probability gap of sampler and trainer',
       max_logprob_difference === null ? 'none' : compact(max_logprob_difference),
@@ -108,8 +107,8 @@ export function runFacts(report: Report): Table {
   return [
     ['run', ''],
     ['task', report.task],
-    ['base model', report.models.before],
-    ['trained model', report.models.after],
+    ['base model', report.models.base],
+    ['trained model', report.models.trained],
     ['seed', `${report.config.seed}`],
     ...Object.entries(report.seconds).map(([stage, seconds]) => [`time, ${stage}`, duration(seconds)]),
     [

@@ -1,10 +1,9 @@
 /** The report as one self-contained HTML page: no scripts, no fonts, nothing loaded from anywhere. */
 import { drawKl, drawReflectionLengths, drawShares, drawTrainingCurve } from './charts.ts';
 import {
-  comparisons,
   comparisonTable,
   dataFacts,
-  kindTable,
+  kindTables,
   PAPER_NOTE,
   paperTable,
   reflectionTable,
@@ -14,7 +13,7 @@ import {
 } from './facts.ts';
 import { percent, points, pValue } from './format.ts';
 import { type Html, html, trusted } from './html-tag.ts';
-import type { Example, ModeReport, Report } from './report.ts';
+import type { DecodingReport, Example, Report } from './report.ts';
 import { STYLE } from './style.ts';
 import { outcomeOf } from './verdict.ts';
 
@@ -34,11 +33,11 @@ export function renderHtml(report: Report): string {
 <header>
 <p class="kicker">Reflect, Retry, Reward${report.reward === 'shuffled' ? ' · control: shuffled reward' : ''}</p>
 <h1>${report.task}</h1>
-<p class="models"><code>${report.models.before}</code></p>
+<p class="models"><code>${report.models.base}</code></p>
 </header>
 <main>
 <section class="verdict"><ul>${report.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></section>
-${report.modes.map(renderMode)}
+${report.decodings.map(renderDecoding)}
 ${
   steps.length === 0
     ? ''
@@ -50,7 +49,7 @@ ${chart('KL divergence from the base model, by step', drawKl(steps))}
 }
 <section><h2>Reflections before and after</h2>
 <p>The first of the base model's failures in the order of the data, not picked. Both models reflect on the same failed answer.</p>
-${(report.modes[0]?.examples ?? []).map(renderExample)}
+${(report.decodings[0]?.examples ?? []).map(renderExample)}
 </section>
 <section><h2>Run</h2>
 ${[dataFacts(report), trainingFacts(report), runFacts(report)].map((facts) => table(facts, 'facts'))}
@@ -64,30 +63,29 @@ ${report.paper.length > 0 ? [table(paperTable(report)), html`<p class="note">${P
 `.text;
 }
 
-function renderMode(mode: ModeReport): Html {
-  const rows = comparisons(mode);
-  return html`<section><h2>${mode.mode === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}</h2>
-<div class="cards">${rows.map(
-    ({ label, compared }) => html`<div class="card ${outcomeOf(compared).split(' ')[0] ?? ''}">
+function renderDecoding(report: DecodingReport): Html {
+  const { decoding, comparisons } = report;
+  return html`<section><h2>${decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}</h2>
+<div class="cards">${comparisons.map(
+    ({ label, result }) => html`<div class="card ${outcomeOf(result).split(' ')[0] ?? ''}">
 <p>${label}</p>
-<p class="big">${percent(compared.before.rate)} <span>→</span> ${percent(compared.after.rate)} %</p>
-<p>${points(compared.difference)} points, p = ${pValue(compared.p_value)}, n = ${compared.n}</p>
+<p class="big">${percent(result.before.rate)} <span>→</span> ${percent(result.after.rate)} %</p>
+<p>${points(result.difference)} points, p = ${pValue(result.p_value)}, n = ${result.n}</p>
 </div>`,
   )}</div>
 ${chart(
-  `Share passed before and after training, with 95 % intervals, ${mode.mode} decoding`,
+  `Share passed before and after training, with 95 % intervals, ${decoding} decoding`,
   drawShares(
-    mode.mode,
-    rows.map(({ label, compared }) => ({ label, before: compared.before, after: compared.after })),
+    decoding,
+    comparisons.map(({ label, result }) => ({ label, before: result.before, after: result.after })),
   ),
 )}
-${table(comparisonTable(mode))}
+${table(comparisonTable(report))}
 <p class="note">Same queries before and after. Intervals: Wilson for one share, Newcombe (1998, method 10) for a paired
 difference. Lost and won: passed only before, only after. p: McNemar, exact, two-sided.</p>
-${table(reflectionTable(mode))}
+${table(reflectionTable(report))}
 <div class="columns">
-<div><h3>Verdicts, first try</h3>${table(kindTable(mode.first_try_kinds))}</div>
-<div><h3>Verdicts, second try on the base model's failures</h3>${table(kindTable(mode.second_try_kinds))}</div>
+${kindTables(report).map(({ title, table: rows }) => html`<div><h3>Verdicts, ${title}</h3>${table(rows)}</div>`)}
 </div>
 </section>`;
 }
@@ -109,7 +107,7 @@ function renderExample({ fields, failed, before, after }: Example): Html {
 <h4>Second try ${name} ${badge(second.verdict)}</h4><pre>${second.completion}</pre>
 </div>`;
   return html`<article>
-<h3><code>${JSON.stringify(fields)}</code></h3>
+<h3><code>${fields.text}</code></h3>
 <h4>First try of the base model ${badge(failed.verdict)}</h4><pre>${failed.completion}</pre>
 <div class="sides">${side('before', before)}${side('after', after)}</div>
 </article>`;

@@ -2,7 +2,7 @@
 import {
   comparisonTable,
   dataFacts,
-  kindTable,
+  kindTables,
   PAPER_NOTE,
   paperTable,
   reflectionTable,
@@ -10,33 +10,30 @@ import {
   type Table,
   trainingFacts,
 } from './facts.ts';
-import type { Example, ModeReport, Report } from './report.ts';
+import type { DecodingReport, Example, Report } from './report.ts';
 
 export function renderMarkdown(report: Report): string {
   return [
     `# Reflect, Retry, Reward: ${inline(report.task)}`,
     report.verdict.map((sentence) => `- ${sentence}`).join('\n'),
-    ...report.modes.map(renderMode),
+    ...report.decodings.map(renderDecoding),
     '## Run',
     ...[dataFacts(report), trainingFacts(report), runFacts(report)].map(table),
     ...(report.paper.length > 0 ? [table(paperTable(report)), PAPER_NOTE] : []),
     '## Examples',
     "The first of the base model's failures in the order of the data, not picked.",
-    ...(report.modes[0]?.examples ?? []).map(renderExample),
+    ...(report.decodings[0]?.examples ?? []).map(renderExample),
   ]
     .join('\n\n')
     .concat('\n');
 }
 
-function renderMode(mode: ModeReport): string {
+function renderDecoding(report: DecodingReport): string {
   return [
-    `## ${mode.mode === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}`,
-    table(comparisonTable(mode)),
-    table(reflectionTable(mode)),
-    '### Verdicts of the first try',
-    table(kindTable(mode.first_try_kinds)),
-    "### Verdicts of the second try on the base model's failures",
-    table(kindTable(mode.second_try_kinds)),
+    `## ${report.decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}`,
+    table(comparisonTable(report)),
+    table(reflectionTable(report)),
+    ...kindTables(report).flatMap(({ title, table: rows }) => [`### Verdicts, ${title}`, table(rows)]),
   ].join('\n\n');
 }
 
@@ -44,7 +41,7 @@ function renderExample({ fields, failed, before, after }: Example): string {
   const side = (name: string, { reflection, second }: Example['before']) =>
     `Reflection ${name}:\n${block(reflection)}\n\nSecond try ${name} (${second.verdict.kind}):\n${block(second.completion)}`;
   return [
-    `### ${inline(JSON.stringify(fields))}`,
+    `### ${inline(fields.text)}`,
     `First try (${failed.verdict.kind}):\n${block(failed.completion)}`,
     side('before', before),
     side('after', after),

@@ -1,29 +1,12 @@
 /** The report as data: what report.json holds and every renderer shows. */
 import type { Config } from '../config/schema.ts';
-import type { Attempt, EpisodeResult, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
+import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
+import type { EvalRecord, Tally } from '../run/records.ts';
+import type { Comparison } from './arms.ts';
 import type { PaperRow } from './paper.ts';
 import type { PairedComparison, Proportion } from './statistics.ts';
 
-export type Mode = Config['eval']['modes'][number];
-
-/** One line of the evaluation's journal: an episode of one model on one query. */
-export interface EvalRecord {
-  model: 'before' | 'after';
-  mode: Mode;
-  /** own: from the first try on. base: the reflection and second try on the base model's failed answer. */
-  answer: 'own' | 'base';
-  id: string;
-  episode: EpisodeResult;
-}
-
-/** One line of failures/tallies.jsonl. */
-export interface Tally {
-  draws: number;
-  passed: number;
-  pass_rate: number | null;
-  kinds: Record<string, number>;
-  kept: boolean;
-}
+export type Decoding = Config['eval']['modes'][number];
 
 /** Everything a report is made of, as it lies in the run directory. */
 export interface ReportInput {
@@ -31,8 +14,8 @@ export interface ReportInput {
   versions: Record<string, string>;
   seconds: Record<string, number>;
   config: Config;
-  /** The model that "after" stands for. */
-  model: string;
+  /** The model of the trained arms. */
+  trainedModel: string;
   data: PrepareResult;
   tallies: readonly Tally[];
   events: readonly TrainEvent[];
@@ -46,12 +29,12 @@ export interface Report {
   /** Wall-clock seconds of each stage. */
   seconds: Record<string, number>;
   task: string;
-  models: { before: string; after: string };
+  models: { base: string; trained: string };
   /** Null for a model that another run trained. */
   reward: Config['train']['reward'] | null;
   /** What the numbers say, in sentences. */
   verdict: string[];
-  modes: ModeReport[];
+  decodings: DecodingReport[];
   data: PrepareResult;
   failures: FailureReport;
   training: TrainingReport;
@@ -59,20 +42,26 @@ export interface Report {
   config: Config;
 }
 
-export interface ModeReport {
-  mode: Mode;
-  first_try: PairedComparison;
-  /** Second try on the base model's failures: each model's own reflection and retry on the same failed answer. */
-  second_try: PairedComparison;
-  /** Second try of each model on its own failures: not the same queries. */
-  own_second_try: BeforeAfter<Proportion>;
-  /** Passed at the first or the second try. */
-  overall: PairedComparison;
-  first_try_kinds: Record<string, BeforeAfter<number>>;
-  /** On the base model's failures. */
-  second_try_kinds: Record<string, BeforeAfter<number>>;
-  reflections: BeforeAfter<Lengths>;
+/** All arms under one decoding. */
+export interface DecodingReport {
+  decoding: Decoding;
+  comparisons: ComparisonReport[];
+  /** By the arm's name. */
+  arms: Record<string, ArmReport>;
+  /** Of the main comparison: the first queries in the order of the data, not picked. */
   examples: Example[];
+}
+
+export interface ComparisonReport extends Comparison {
+  result: PairedComparison;
+  /** How the compared tries ended, by kind of verdict. Null where several tries count as one. */
+  kinds: Record<string, BeforeAfter<number>> | null;
+}
+
+export interface ArmReport {
+  /** Retries that passed, of the queries that failed at the first try: other queries than another arm's. */
+  second_try: Proportion;
+  reflections: Lengths;
 }
 
 export interface BeforeAfter<T> {
@@ -85,7 +74,7 @@ export interface Lengths {
   n: number;
   mean: number;
   median: number;
-  /** Share cut off at the token limit. */
+  /** Share that was cut at the token limit. */
   truncated: number;
 }
 
@@ -110,6 +99,8 @@ export interface TrainingReport {
   steps: TrainStep[];
   /** Second-try rate of the training batches: mean over the first and the last tenth of the steps. */
   second_try: BeforeAfter<number> | null;
+  /** KL divergence from the base model at the last step, 0 without a step. */
+  kl: number;
   max_logprob_difference: number | null;
   self_check: { inside: number; outside: number } | null;
   resumed: number;

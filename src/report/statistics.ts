@@ -45,6 +45,18 @@ export function proportion(k: number, n: number): Proportion {
   return { k, n, rate: n === 0 ? 0 : k / n, interval: wilsonInterval(k, n) };
 }
 
+/** 0 without a value. */
+export function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Of an even number of values the mean of the two in the middle; 0 without a value. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const { length } = sorted;
+  return ((sorted[(length - 1) >> 1] ?? 0) + (sorted[length >> 1] ?? 0)) / 2;
+}
+
 /**
  * Two-sided exact McNemar test: under the null the discordant pairs are fair coin flips. The binomial tail is summed in
  * integers, so that no tail is too small and no sample too large.

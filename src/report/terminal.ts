@@ -1,26 +1,20 @@
 /** The report in a few lines, for the end of `rrr eval`. */
-import { comparisons } from './facts.ts';
+import { alignColumns } from '../text.ts';
 import { percent, points, pValue, range } from './format.ts';
-import type { ModeReport, Report } from './report.ts';
+import type { DecodingReport, Report } from './report.ts';
 
 export function renderTerminal(report: Report): string {
-  return [...report.modes.map(renderMode), ...report.verdict].join('\n');
+  return [...report.decodings.map(renderDecoding), ...report.verdict].join('\n');
 }
 
-function renderMode(mode: ModeReport): string {
-  const rows = comparisons(mode).map(
-    ({ label, compared: { n, before, after, difference, interval, p_value } }) => [
-      label,
-      `${percent(before.rate)} % → ${percent(after.rate)} %`,
-      `${points(difference)} points`,
-      `[${range(interval)}]`,
-      `p = ${pValue(p_value)}`,
-      `n = ${n}`,
-    ],
-  );
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = rows.map((row) =>
-    `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
-  );
-  return `${mode.mode} decoding\n${lines.join('\n')}\n`;
+function renderDecoding({ decoding, comparisons }: DecodingReport): string {
+  const rows = comparisons.map(({ label, result: { n, before, after, difference, interval, p_value } }) => [
+    label,
+    `${percent(before.rate)} % → ${percent(after.rate)} %`,
+    `${points(difference)} points`,
+    `[${range(interval)}]`,
+    `p = ${pValue(p_value)}`,
+    `n = ${n}`,
+  ]);
+  return `${decoding} decoding\n${alignColumns(rows, '  ').join('\n')}\n`;
 }

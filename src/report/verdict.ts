@@ -1,21 +1,33 @@
 /** What a report's numbers say, in sentences a person can hold it to. */
+import { MAIN_COMPARISON } from './arms.ts';
 import { percent, points, pValue, range } from './format.ts';
-import type { ModeReport, Report } from './report.ts';
+import type { DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 const SIGNIFICANT = 0.05;
 
-export function judge(modes: readonly ModeReport[], reward: Report['reward']): string[] {
-  const sampled = modes.find(({ mode }) => mode === 'sampled');
-  const greedy = modes.find(({ mode }) => mode === 'greedy');
+export function judge(decodings: readonly DecodingReport[], reward: Report['reward']): string[] {
+  const find = (decoding: DecodingReport['decoding']) => {
+    const found = decodings.find((report) => report.decoding === decoding);
+    return found && mainResult(found);
+  };
+  const sampled = find('sampled');
+  const greedy = find('greedy');
   return [
-    ...(sampled ? [`Sampled decoding: ${describe(sampled.second_try)}`] : []),
-    ...(greedy ? [`Greedy decoding: ${describe(greedy.second_try)}${holds(sampled, greedy)}`] : []),
+    ...(sampled ? [`Sampled decoding: ${describe(sampled)}`] : []),
+    ...(greedy ? [`Greedy decoding: ${describe(greedy)}${holds(sampled, greedy)}`] : []),
     ...(greedy
       ? []
       : ['Greedy decoding was not evaluated, so a gain may be sharpening: eval.modes: [sampled, greedy].']),
-    judgeControl(modes, reward),
+    judgeControl(decodings.map(mainResult), reward),
   ];
+}
+
+/** The second tries on the base model's failures. */
+export function mainResult({ comparisons }: DecodingReport): PairedComparison {
+  const found = comparisons.find(({ name }) => name === MAIN_COMPARISON.name);
+  if (!found) throw new Error(`the report has no comparison ${MAIN_COMPARISON.name}`);
+  return found.result;
 }
 
 export type Outcome = 'gain' | 'loss' | 'no change shown';
@@ -34,19 +46,19 @@ function describe(second: PairedComparison): string {
   );
 }
 
-function holds(sampled: ModeReport | undefined, greedy: ModeReport): string {
-  if (!sampled || outcomeOf(sampled.second_try) !== 'gain') return '';
-  return outcomeOf(greedy.second_try) === 'gain'
+function holds(sampled: PairedComparison | undefined, greedy: PairedComparison): string {
+  if (!sampled || outcomeOf(sampled) !== 'gain') return '';
+  return outcomeOf(greedy) === 'gain'
     ? ' The gain holds under greedy decoding.'
     : ' The gain of sampling does not hold under greedy decoding: it may be sharpening.';
 }
 
-function judgeControl(modes: readonly ModeReport[], reward: Report['reward']): string {
+function judgeControl(results: readonly PairedComparison[], reward: Report['reward']): string {
   if (reward === null) return 'The trained model comes from another run, which tells how it was trained.';
   if (reward === 'verifier') {
     return "The reward was the verifier's. The control to hold it against is the same run with train.reward: shuffled.";
   }
-  const gained = modes.some(({ second_try }) => outcomeOf(second_try) === 'gain');
+  const gained = results.some((result) => outcomeOf(result) === 'gain');
   return gained
     ? 'This is the control, trained on a shuffled reward, and yet it gained: distrust every gain measured this way.'
     : 'This is the control, trained on a shuffled reward: it should not gain, and it did not.';

@@ -3,7 +3,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { withPath } from '../errors.ts';
-import { encodeLine } from '../protocol/jsonl.ts';
+import { encodeJson, encodeLine } from '../protocol/jsonl.ts';
 
 const BUFFERED_CHARACTERS = 1 << 20;
 
@@ -22,7 +22,7 @@ export function replaceFile(path: string, text: string): void {
 }
 
 export function replaceJson(path: string, value: unknown): void {
-  replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
+  replaceFile(path, `${encodeJson(value, 2)}\n`);
 }
 
 /** Without a sync: for what is of no use after a power cut. */

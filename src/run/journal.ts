@@ -16,6 +16,8 @@ import {
 } from 'node:fs';
 import { RunError, withPath } from '../errors.ts';
 import { encodeLine, LineDecoder } from '../protocol/jsonl.ts';
+import { parseQuery, type Query } from '../protocol/methods.ts';
+import { clip } from '../text.ts';
 
 /** A kill loses nothing that was written; a sync now and then bounds what a power cut loses. */
 const SYNC_EVERY_MS = 1000;
@@ -43,8 +45,8 @@ export class Journal {
     replay: (record: unknown, offset: number) => void = () => {},
   ): Promise<Journal> {
     let end = 0;
-    for await (const { record, offset, next } of scanLines(path)) {
-      replay(record, offset);
+    for await (const { text, line, offset, next } of scanLines(path)) {
+      replay(parse(text, path, line), offset);
       end = next;
     }
     const file = openSync(path, 'a+');
@@ -111,7 +113,16 @@ export class Journal {
 
 /** The whole lines of a JSON lines file, parsed. */
 export async function* readLines(path: string): AsyncGenerator<unknown> {
-  for await (const { record } of scanLines(path)) yield record;
+  for await (const { text, line } of scanLines(path)) yield parse(text, path, line);
+}
+
+/** The queries of RUN/data/train.jsonl or test.jsonl; none where the file isn't there. */
+export async function* readQueries(path: string): AsyncGenerator<Query> {
+  for await (const { text, line } of scanLines(path)) {
+    const query = parseQuery(text);
+    if (!query) throw new RunError(`${path}, line ${line}: not a query: ${clip(text, 200)}`);
+    yield query;
+  }
 }
 
 async function* scanLines(path: string) {
@@ -124,7 +135,7 @@ async function* scanLines(path: string) {
       const offset = next;
       next += Buffer.byteLength(text) + 1;
       line++;
-      yield { record: parse(text, path, line), offset, next };
+      yield { text, line, offset, next };
     }
   }
 }
@@ -133,6 +144,6 @@ function parse(text: string, path: string, line: number): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new RunError(`${path}, line ${line}: not JSON: ${text.slice(0, 200)}`, { cause });
+    throw new RunError(`${path}, line ${line}: not JSON: ${clip(text, 200)}`, { cause });
   }
 }

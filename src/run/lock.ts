@@ -1,7 +1,6 @@
 /** One orchestrator a run. The lock names its process; a lock whose process is gone is taken over. */
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 
 export interface Holder {
@@ -14,7 +13,6 @@ export interface Holder {
 
 /** Returns the function that gives the lock back. Throws UserError while another process holds it. */
 export function lockRun(path: string): () => void {
-  mkdirSync(dirname(path), { recursive: true });
   const { pid } = process;
   const holder: Holder = { pid, started: startOf(pid), host: hostname(), since: new Date().toISOString() };
   const mine = `${path}.${pid}`;

@@ -1,8 +1,8 @@
 /** Reading RUN/logs, also while it is written: rrr.log, and the stderr of every attempt of every worker. */
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
+import { LineDecoder } from '../protocol/jsonl.ts';
 
 const CHUNK = 64 * 1024;
 
@@ -26,12 +26,11 @@ export function parseLogLine(line: string): LogRecord | undefined {
   }
 }
 
-/** Hands out each line of a growing file once. A file that isn't there yet is empty; bytes that are no UTF-8 are replaced. */
+/** Gives each line of a growing file once. A file that isn't there yet is empty; bytes that are no UTF-8 are replaced. */
 export class GrowingFile {
   readonly #path: string;
-  readonly #decoder = new StringDecoder('utf8');
+  readonly #decoder = new LineDecoder({ invalid: 'replace' });
   #offset = 0;
-  #rest = '';
 
   constructor(path: string) {
     this.#path = path;
@@ -46,9 +45,8 @@ export class GrowingFile {
       for (let read = 1; read > 0; ) {
         read = readSync(file, buffer, 0, CHUNK, this.#offset);
         this.#offset += read;
-        const lines = (this.#rest + this.#decoder.write(buffer.subarray(0, read))).split('\n');
-        this.#rest = lines.pop() ?? '';
-        yield* lines;
+        // A copy: the decoder keeps what is no whole line yet.
+        yield* this.#decoder.push(Buffer.from(buffer.subarray(0, read)));
       }
     } finally {
       closeSync(file);
@@ -57,7 +55,7 @@ export class GrowingFile {
 
   /** What stands after the last whole line. */
   get rest(): string {
-    return this.#rest;
+    return this.#decoder.rest;
   }
 }
 

@@ -1,51 +1,48 @@
-/** run.json: what a run directory holds, stage by stage. */
+/** run.json: read, and changed as a whole. */
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import { UserError } from '../errors.ts';
 import { readJson, replaceJson } from './files.ts';
 import type { RunPaths } from './paths.ts';
+import { type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
 
-export const STAGES = ['failures', 'train', 'eval'] as const;
-export type StageName = (typeof STAGES)[number];
+type ManifestPath = Pick<RunPaths, 'manifest'>;
 
-const stageRecord = z.object({
-  /** running: also when it was killed. */
-  status: z.enum(['running', 'interrupted', 'failed', 'finished']),
-  /** Hash of the parts of the config that decide the stage's result. */
-  config_sha: z.string(),
-  started: z.string(),
-  finished: z.string().nullable(),
-  /** Times the stage was started, and the wall seconds of all of them but those that were killed. */
-  attempts: z.int().positive(),
-  seconds: z.number().nonnegative(),
-});
-export type StageRecord = z.output<typeof stageRecord>;
+/** Undefined where there is none. Throws UserError for a run directory in a format that this rrr can't read. */
+export function readManifest({ manifest: path }: ManifestPath): Manifest | undefined {
+  const value = readJson(path) as { format?: unknown; rrr_version?: unknown } | undefined;
+  if (value === undefined) return undefined;
+  refuseOtherFormats(path, value);
+  return manifestSchema.parse(value);
+}
 
-const manifestSchema = z.object({
-  rrr_version: z.string(),
-  created: z.string(),
-  /** Hash of the parts of the config that the prepared data follows from, once it is prepared. */
-  data_sha: z.string().optional(),
-  /** The prompt templates that are in force. */
-  prompts: z.record(z.string(), z.string().nullable()).optional(),
-  stages: z.partialRecord(z.enum(STAGES), stageRecord),
-});
-export type Manifest = z.output<typeof manifestSchema>;
-
-export function readManifest({ manifest }: Pick<RunPaths, 'manifest'>): Manifest | undefined {
-  const value = readJson(manifest);
-  return value === undefined ? undefined : manifestSchema.parse(value);
+function refuseOtherFormats(
+  path: string,
+  { format, rrr_version }: { format?: unknown; rrr_version?: unknown },
+): void {
+  if (format === undefined) {
+    throw new UserError(
+      `${path}: this run was made by an rrr from before run directories had a format number`,
+      {
+        cure: 'go on with the version that made it, or start another run (--run DIR)',
+      },
+    );
+  }
+  if (typeof format === 'number' && format > RUN_FORMAT) {
+    throw new UserError(
+      `${path}: this run has format ${format}, made by rrr ${rrr_version}; this rrr reads formats up to ${RUN_FORMAT}`,
+      { cure: 'update rrr, or start another run (--run DIR)' },
+    );
+  }
 }
 
 /** Applies `change` to the manifest, which is made when there is none. Only the holder of the run's lock may. */
-export function updateManifest(
-  paths: Pick<RunPaths, 'manifest'>,
-  change: (manifest: Manifest) => void,
-): void {
-  const manifest = readManifest(paths) ?? {
+export function updateManifest(path: ManifestPath, change: (manifest: Manifest) => void): void {
+  const manifest = readManifest(path) ?? {
+    format: RUN_FORMAT,
     rrr_version: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
     created: new Date().toISOString(),
     stages: {},
   };
   change(manifest);
-  replaceJson(paths.manifest, manifest);
+  replaceJson(path.manifest, manifest);
 }

@@ -1,4 +1,4 @@
-/** How calls fail. Jobs tell the kinds apart: only what a lost worker owed may be asked again. */
+/** How calls fail: what a lost worker owed is asked again, and so is a call whose own error says that it may be. */
 import { BugError, type RrrError, RunError, UserError } from '../errors.ts';
 import type { ErrorInfo } from '../protocol/messages.ts';
 
@@ -23,7 +23,7 @@ interface LossDetails {
 export class WorkerLostError extends RunError {
   /** What the worker said of its end, where it said something. */
   readonly info: ErrorInfo | undefined;
-  /** False for a call that was just in the same worker as the one known to be to blame. */
+  /** False for a call that was only in the same worker as the one that is known to be at fault. */
   readonly suspect: boolean;
 
   constructor(message: string, { details, log, info, suspect = true }: LossDetails) {
@@ -33,8 +33,8 @@ export class WorkerLostError extends RunError {
   }
 }
 
-/** One call that takes every worker with it. The others are fine. */
-export class PoisonCallError extends RunError {}
+/** One call that nobody can answer, or that takes every worker with it. The others are fine. */
+export class FailedCallError extends RunError {}
 
 /** The pool was stopped before the call was answered. */
 export class PoolStoppedError extends RunError {}

@@ -6,11 +6,15 @@
 import PQueue from 'p-queue';
 import type { Logger } from 'pino';
 import { RunError, UserError } from '../errors.ts';
-import { CallError, PoisonCallError, PoolStoppedError, toRrrError, WorkerLostError } from './errors.ts';
+import { CallError, FailedCallError, PoolStoppedError, toRrrError, WorkerLostError } from './errors.ts';
 import type { Worker } from './worker.ts';
 
-/** A call that was in this many lost workers is to blame. For the last of them it was alone in its worker. */
-const LOSSES_OF_POISON = 3;
+/**
+ * A call that was in this many lost workers is at fault. So that no other call can be the cause of the last loss, the last
+ * worker is asked nothing else at the same time.
+ */
+const MAX_LOSSES = 3;
+/** How often a call is asked again whose own error says that it may be. */
 const MAX_RETRIES = 3;
 /** Items read ahead of the workers. */
 const BACKLOG = 64;
@@ -101,7 +105,7 @@ export class WorkerPool {
   async call(method: string, params: Record<string, unknown>): Promise<unknown> {
     const { maxInFlight, callTimeoutS, log } = this.#options;
     for (let losses = 0, retries = 0; ; ) {
-      const weight = losses < LOSSES_OF_POISON - 1 ? 1 : maxInFlight;
+      const weight = losses < MAX_LOSSES - 1 ? 1 : maxInFlight;
       const lease = await this.#acquire(weight);
       try {
         if (!lease.worker.accepting) continue;
@@ -109,15 +113,22 @@ export class WorkerPool {
         lease.slot.restarts = 0;
         return value;
       } catch (error) {
-        if (error instanceof CallError && error.info.retryable && ++retries <= MAX_RETRIES) {
-          log.warn({ method, retries, error: error.info }, 'call failed, asked again');
-          continue;
+        if (error instanceof CallError && error.info.retryable) {
+          if (++retries <= MAX_RETRIES) {
+            log.warn({ method, retries, error: error.info }, 'call failed, asked again');
+            continue;
+          }
+          const { message, cure } = error.info;
+          throw new FailedCallError(`the same ${method} call failed ${retries} times, at last: ${message}`, {
+            cure,
+            cause: error,
+          });
         }
         if (!(error instanceof WorkerLostError)) throw toRrrError(error);
         if (this.#over !== undefined) throw this.#over;
         if (error.suspect) losses++;
-        if (losses < LOSSES_OF_POISON) continue;
-        throw new PoisonCallError(
+        if (losses < MAX_LOSSES) continue;
+        throw new FailedCallError(
           `the same ${method} call ended ${losses} workers, at last ${error.message}`,
           { details: error.details, cure: error.cure, cause: error },
         );

@@ -13,14 +13,23 @@ import {
   PROTOCOL_VERSION,
   type WorkerFrame,
 } from '../protocol/messages.ts';
+import type { WorkerNews, WorkerRecorder } from '../run/worker-events.ts';
 import { CallError, WorkerLostError } from './errors.ts';
 import { readLogTail } from './log-tail.ts';
 
 /** From SIGTERM to SIGKILL: an engine in C code rarely hears SIGTERM. */
 const TERM_GRACE_S = 5;
-/** A process that SIGKILL doesn't end hangs in the kernel; who waits for its calls is told after this. */
+/** A process that SIGKILL doesn't end hangs in the kernel: its calls fail after this time. */
 const KILL_WAIT_S = 10;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What all workers of a run share: how they start, and where it is told what becomes of them. */
+export interface WorkerContext {
+  launcher: Launcher;
+  log: Logger;
+  /** Absent where there is no run directory. */
+  recorder?: WorkerRecorder | undefined;
+}
 
 export interface WorkerSpec extends LaunchRequest {
   config: Config;
@@ -51,22 +60,24 @@ export class Worker {
   readonly ended: Promise<WorkerLostError>;
   readonly #spec: WorkerSpec;
   readonly #log: Logger;
+  readonly #recorder: WorkerRecorder | undefined;
   readonly #process: WorkerProcess;
   readonly #pending = new Map<number, PendingCall>();
   #nextId = 0;
   /** Lines for its stdin. */
   #unsent = '';
-  #state: 'starting' | 'ready' | 'failing' | 'ending' = 'starting';
+  #state: 'starting' | 'ready' | 'ending' = 'starting';
   #stopping = false;
   #awaited: 'hello' | 'ready' = 'hello';
   #startTimer: NodeJS.Timeout;
   #settleReady!: { resolve: () => void; reject: (error: Error) => void };
   #settleEnded!: (error: WorkerLostError) => void;
 
-  constructor(spec: WorkerSpec, launcher: Launcher, log: Logger) {
+  constructor(spec: WorkerSpec, { launcher, log, recorder }: WorkerContext) {
     this.#spec = spec;
     this.name = spec.name;
     this.#log = log.child({ worker: spec.name });
+    this.#recorder = recorder;
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
@@ -75,10 +86,13 @@ export class Worker {
       this.#settleEnded = resolve;
     });
     this.#process = launcher.launch(spec);
-    this.#log.info({ pid: this.#process.pid, module: spec.module }, 'worker started');
+    const { pid } = this.#process;
+    this.#log.info({ pid, module: spec.module }, 'worker started');
+    this.#record({ event: 'started', pid: pid ?? null });
     this.#readFrames();
     void this.#process.exited.then((how) => {
       this.#log.info({ how, expected: this.#stopping }, 'worker exited');
+      this.#record({ event: 'exited', how });
       void this.#end(how);
     });
     this.#startTimer = this.#startWaiting();
@@ -125,6 +139,10 @@ export class Worker {
       this.#process.signal(signal);
     }
     await this.#endsWithin(KILL_WAIT_S);
+  }
+
+  #record(news: WorkerNews): void {
+    this.#recorder?.record(this.name, news);
   }
 
   #startWaiting(): NodeJS.Timeout {
@@ -177,13 +195,16 @@ export class Worker {
         this.#settle(frame.id, ({ resolve }) => resolve(frame.value));
         break;
       case 'error':
-        this.#receiveError(frame.id, frame.error);
+        this.#settle(frame.id, ({ reject }) => reject(new CallError(frame.error)));
+        break;
+      case 'fatal':
+        void this.#end(`gave up: ${frame.error.message}`, { info: frame.error });
         break;
       case 'event':
         this.#receiveEvent(frame.id, frame.event);
         break;
       case 'progress':
-        for (const { timer } of this.#pending.values()) timer.refresh();
+        if (frame.id !== null) this.#pending.get(frame.id)?.timer.refresh();
         this.#spec.onProgress?.(frame);
         break;
       case 'hello':
@@ -192,6 +213,7 @@ export class Worker {
       case 'ready':
         clearTimeout(this.#startTimer);
         this.#log.info({ info: frame.info }, 'worker ready');
+        this.#record({ event: 'ready' });
         this.#state = 'ready';
         this.#settleReady.resolve();
         break;
@@ -201,19 +223,6 @@ export class Worker {
       default:
         frame satisfies never;
     }
-  }
-
-  #receiveError(id: number | null, info: ErrorInfo): void {
-    if (id === null) {
-      void this.#end(`gave up: ${info.message}`, { info });
-      return;
-    }
-    if (info.type === 'worker') {
-      // It goes down for this, and says so next. What may be asked again is lost with it.
-      this.#state = 'failing';
-      if (info.retryable) return;
-    }
-    this.#settle(id, ({ reject }) => reject(new CallError(info)));
   }
 
   #receiveEvent(id: number, event: unknown): void {
@@ -228,6 +237,7 @@ export class Worker {
 
   #greet({ protocol, versions }: Extract<WorkerFrame, { type: 'hello' }>): void {
     this.#log.info({ protocol, versions }, 'worker said hello');
+    this.#record({ event: 'hello', versions });
     if (protocol !== PROTOCOL_VERSION) {
       const message = `rrr speaks protocol ${PROTOCOL_VERSION}, its Python workers speak ${protocol}`;
       const info = { type: 'user' as const, message, cure: 'scripts/setup.sh', retryable: false };
@@ -269,7 +279,10 @@ export class Worker {
     ]);
     waiting.abort();
     const message = this.#stopping ? `${this.name} was stopped` : `${this.name}: ${reason}`;
-    if (!this.#stopping) this.#log.error({ reason, ...about }, 'worker lost');
+    if (!this.#stopping) {
+      this.#log.error({ reason, ...about }, 'worker lost');
+      this.#record({ event: 'lost', reason });
+    }
     const { stderrPath: log } = this.#process;
     const told = { details: readLogTail(log), log, info: about.info };
     const lost = new WorkerLostError(message, told);

@@ -83,6 +83,39 @@ test('--set takes any YAML value, makes sections, and the last one wins', () => 
   expect(config?.task.prompts.system).toBe('a: b');
 });
 
+test('<< takes over what an anchor holds, but for what is written beside it', () => {
+  const { config, problems } = load(
+    `${GOOD}workers: &few {max_restarts: 7, devices: ["1"]}\ntrain: {<<: *few, devices: ["0"], steps: 3}\n`,
+  );
+  expect(problems).toEqual([]);
+  expect(config?.train).toMatchObject({ max_restarts: 7, devices: ['0'], steps: 3 });
+});
+
+describe('limits are part of what is allowed', () => {
+  test.each([
+    ['failures: {max_draws: 3, failures_per_query: 3}', 'failures: {max_draws: 3, failures_per_query: 4}'],
+    ['sampling: {max_answer_tokens: 1791}', 'sampling: {max_answer_tokens: 1792}'],
+    ['train: {batch_size: 64, micro_batch_size: 64}', 'train: {batch_size: 64, micro_batch_size: 128}'],
+    ['train: {batch_size: 8}', 'train: {batch_size: 4}'],
+    ['workers: {count: 2, devices: ["0", "1"]}', 'workers: {count: 2, devices: ["0"]}'],
+    [
+      'workers: {devices: ["0,1"]}\nengine: {tensor_parallel: 2}',
+      'workers: {devices: ["0,1"]}\nengine: {tensor_parallel: 3}',
+    ],
+    [`seed: ${2 ** 31 - 1}`, `seed: ${2 ** 31}`],
+    ['engine: {gpu_memory_utilization: 1}', 'engine: {gpu_memory_utilization: 1.01}'],
+    ['eval: {modes: [greedy]}', 'eval: {modes: []}'],
+  ])('%s, but not %s', (good, bad) => {
+    expect(load(`${GOOD}${good}\n`).problems).toEqual([]);
+    expect(load(`${GOOD}${bad}\n`).problems).toHaveLength(1);
+  });
+
+  test('fractions may be the whole', () => {
+    expect(load(`${GOOD}  test_fraction: 0.7\n  train_fraction: 0.3\n`).problems).toEqual([]);
+    expect(load(`${GOOD}  test_fraction: 0.7\n  train_fraction: 0.301\n`).problems).toHaveLength(1);
+  });
+});
+
 test('unset optional keys stay absent in the JSON that workers read', () => {
   const { config } = load(GOOD);
   expect(Object.keys(JSON.parse(JSON.stringify(config)).data).sort()).toEqual([
@@ -125,8 +158,13 @@ describe('what a person reads', () => {
     ['an episode that does not fit', `${GOOD}sampling:\n  max_answer_tokens: 2000\n`],
     ['temperature zero', `${GOOD}sampling: {temperature: 0}\n`],
     ['temperature that biases training', `${GOOD}sampling: {temperature: 0.7}\n`],
-    ['devices and workers', `${GOOD}workers:\n  count: 3\n  devices: ["0,1", "2"]\n  tensor_parallel: 2\n`],
-    ['openai without an endpoint', `${GOOD}workers: {engine: openai}\n`],
+    [
+      'devices and workers',
+      `${GOOD}workers:\n  count: 3\n  devices: ["0,1", "2"]\nengine: {tensor_parallel: 2}\n`,
+    ],
+    ['more devices than workers', `${GOOD}workers:\n  count: 2\n  devices: ["0", "1", "2"]\n`],
+    ['openai without an endpoint', `${GOOD}engine: {name: openai}\n`],
+    ['a key of another section', `${GOOD}workers: {enforce_eager: true}\n`],
     ['failures and draws', `${GOOD}failures: {max_draws: 2, failures_per_query: 3}\n`],
     ['micro batch', `${GOOD}train:\n  batch_size: 64\n  micro_batch_size: 24\n`],
     ['a mode twice', `${GOOD}eval: {modes: [greedy, greedy]}\n`],

@@ -6,32 +6,52 @@ import { mcnemarExact } from '../../src/report/statistics.ts';
 import { renderTerminal } from '../../src/report/terminal.ts';
 import { attempt, episode, input } from './fixture.ts';
 
+/** The comparisons by their names, and the arms, under sampled decoding. */
+function sampled() {
+  const [report] = aggregate(input).decodings;
+  if (!report) throw new Error('no decoding');
+  const find = (name: string) => {
+    const comparison = report.comparisons.find((each) => each.name === name);
+    if (!comparison) throw new Error(`no comparison ${name}`);
+    return comparison;
+  };
+  return { ...report, find };
+}
+
 test('counts first tries, second tries on the same failed answers, and both together', () => {
-  const [sampled] = aggregate(input).modes;
-  expect(sampled?.first_try).toMatchObject({ n: 12, both: 1, only_before: 1, only_after: 2, neither: 8 });
-  expect(sampled?.second_try).toMatchObject({ n: 10, both: 1, only_before: 1, only_after: 5, neither: 3 });
-  expect(sampled?.second_try.before).toMatchObject({ k: 2, n: 10 });
-  expect(sampled?.second_try.after).toMatchObject({ k: 6, n: 10 });
-  expect(sampled?.second_try.p_value).toBe(mcnemarExact(1, 5));
+  const { arms, find } = sampled();
+  expect(find('first_try').result).toMatchObject({
+    n: 12,
+    both: 1,
+    only_before: 1,
+    only_after: 2,
+    neither: 8,
+  });
+  const second = find('second_try').result;
+  expect(second).toMatchObject({ n: 10, both: 1, only_before: 1, only_after: 5, neither: 3 });
+  expect(second.before).toMatchObject({ k: 2, n: 10 });
+  expect(second.after).toMatchObject({ k: 6, n: 10 });
+  expect(second.p_value).toBe(mcnemarExact(1, 5));
   // After training nine fail at first: 1, 4, ... 11, of which the odd ones pass at their own second try.
-  expect(sampled?.own_second_try.after).toMatchObject({ k: 5, n: 9 });
-  expect(sampled?.overall.before.k).toBe(4);
-  expect(sampled?.overall.after.k).toBe(8);
+  expect(arms.trained?.second_try).toMatchObject({ k: 5, n: 9 });
+  expect(find('overall').result.before.k).toBe(4);
+  expect(find('overall').result.after.k).toBe(8);
 });
 
 test('counts verdicts and measures reflections of the same failures', () => {
-  const [sampled] = aggregate(input).modes;
-  expect(sampled?.first_try_kinds).toEqual({
+  const { arms, find, examples } = sampled();
+  expect(find('first_try').kinds).toEqual({
     missed_target: { before: 10, after: 9 },
     passed: { before: 2, after: 3 },
   });
-  expect(sampled?.second_try_kinds).toEqual({
+  expect(find('second_try').kinds).toEqual({
     wrong_numbers: { before: 8, after: 4 },
     passed: { before: 2, after: 6 },
   });
-  expect(sampled?.reflections.before).toEqual({ n: 10, mean: 9, median: 9, truncated: 0 });
-  expect(sampled?.reflections.after.mean).toBe(5);
-  expect(sampled?.examples.map(({ id }) => id)).toEqual(['q2', 'q3']);
+  expect(find('overall').kinds).toBeNull();
+  expect(arms.base?.reflections).toEqual({ n: 10, mean: 9, median: 9, truncated: 0 });
+  expect(arms.trained_on_base?.reflections.mean).toBe(5);
+  expect(examples.map(({ id }) => id)).toEqual(['q2', 'q3']);
 });
 
 test('sums the tallies, and a resumed trainer does not count a step twice', () => {
@@ -56,10 +76,10 @@ test('the order of the journal does not matter; a query without its records is a
 
 test('the verdict says whether a gain holds greedily, and whether this was the control', () => {
   const gain = input.records.map((record) =>
-    record.answer === 'base' ? { ...record, episode: episode(null, true) } : record,
+    record.arm === 'trained_on_base' ? { ...record, episode: episode(null, true) } : record,
   );
   const sampledOnly = input.records.map((record, i) =>
-    record.mode === 'sampled' ? (gain[i] ?? record) : record,
+    record.decoding === 'sampled' ? (gain[i] ?? record) : record,
   );
   const say = (records: typeof input.records, reward: 'verifier' | 'shuffled') =>
     aggregate({
@@ -72,6 +92,26 @@ test('the verdict says whether a gain holds greedily, and whether this was the c
   expect(say(input.records, 'verifier')).toContain('no change shown');
   expect(say(input.records, 'shuffled')).toContain('should not gain, and it did not');
   expect(say(gain, 'shuffled')).toContain('distrust every gain');
+  expect(say(sampledOnly, 'shuffled')).toContain('distrust every gain');
+});
+
+test('a p-value between 0.05 and 0.1 is no gain', () => {
+  // Of the ten failures the base model passes 2 and 3 at the second try, this one 3 to 10.
+  const records = input.records.map((record) => {
+    const index = Number(record.id.slice(1));
+    const passed = index >= 3 && index <= 10;
+    return record.arm === 'trained_on_base' ? { ...record, episode: episode(null, passed) } : record;
+  });
+  const [sampled] = aggregate({ ...input, records }).verdict;
+  expect(sampled).toContain('exact McNemar p = 0.0703): no change shown.');
+});
+
+test('what was evaluated under one decoding only says so', () => {
+  const one = (mode: 'sampled' | 'greedy') =>
+    aggregate({ ...input, config: { ...input.config, eval: { ...input.config.eval, modes: [mode] } } })
+      .verdict;
+  expect(one('sampled')[1]).toContain('Greedy decoding was not evaluated');
+  expect(one('greedy').join()).not.toContain('Sampled decoding');
 });
 
 test('text for terminals and Markdown', () => {
@@ -85,11 +125,13 @@ test('the page loads nothing and model text stays text', () => {
     ...record,
     episode: {
       first: record.episode.first && attempt(record.episode.first.verdict.passed, evil, evil),
-      reflection: record.episode.reflection && { ...record.episode.reflection, completion: evil },
-      second: record.episode.second && attempt(record.episode.second.verdict.passed, evil, evil),
+      rounds: record.episode.rounds.map(({ reflection, retry }) => ({
+        reflection: reflection && { ...reflection, completion: evil },
+        retry: attempt(retry.verdict.passed, evil, evil),
+      })),
     },
   }));
-  const page = renderHtml(aggregate({ ...input, records, model: evil }));
+  const page = renderHtml(aggregate({ ...input, records, trainedModel: evil }));
   expect(page).not.toMatch(/<script|<img|<iframe|<link|@import/i);
   expect(page).not.toMatch(/\b(src|href)\s*=\s*["'](?!#)/i);
   expect(page).not.toMatch(/url\((?!['"]?#)/i);

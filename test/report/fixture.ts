@@ -1,7 +1,9 @@
 /** A small run with known counts: 12 queries, of which the base model fails 10 in either mode. */
 import { configSchema } from '../../src/config/schema.ts';
+import { JsonText } from '../../src/protocol/jsonl.ts';
 import type { Attempt, EpisodeResult, TrainEvent } from '../../src/protocol/methods.ts';
-import type { EvalRecord, ReportInput } from '../../src/report/report.ts';
+import type { Decoding, ReportInput } from '../../src/report/report.ts';
+import type { EvalRecord, Tally } from '../../src/run/records.ts';
 
 const written = configSchema.parse({
   model: { name: '/models/tiny' },
@@ -25,38 +27,27 @@ export function episode(
   reflection = 'Try * first.',
   tokens = 5,
 ): EpisodeResult {
+  const round = {
+    reflection: { completion: reflection, tokens, finish_reason: 'stop' as const },
+    retry: attempt(second === true, 'wrong_numbers'),
+  };
   return {
     first: first === null ? null : attempt(first),
-    reflection: second === undefined ? null : { completion: reflection, tokens, finish_reason: 'stop' },
-    second: second === undefined ? null : attempt(second, 'wrong_numbers'),
+    rounds: second === undefined ? [] : [round],
   };
 }
 
 /** Queries 0 and 1 pass at once. Of 2..11 the base retry passes 2 and 3, the trained one 3 to 8; the first try after training passes 0, 2, 3. */
-function records(mode: EvalRecord['mode']): EvalRecord[] {
+function records(decoding: Decoding): EvalRecord[] {
   return Array.from({ length: 12 }, (_, i) => i).flatMap((i) => {
-    const id = `q${i}`;
+    const record = (arm: string, episode: EvalRecord['episode']) => ({ arm, decoding, id: `q${i}`, episode });
     const first = i < 2;
     const trained = i === 0 || i === 2 || i === 3;
     return [
-      {
-        model: 'before',
-        mode,
-        answer: 'own',
-        id,
-        episode: first ? episode(true) : episode(false, i <= 3, 'long words', 9),
-      },
-      {
-        model: 'after',
-        mode,
-        answer: 'own',
-        id,
-        episode: trained ? episode(true) : episode(false, i % 2 === 1),
-      },
-      ...(first
-        ? []
-        : [{ model: 'after', mode, answer: 'base', id, episode: episode(null, i >= 3 && i <= 8) }]),
-    ] as EvalRecord[];
+      record('base', first ? episode(true) : episode(false, i <= 3, 'long words', 9)),
+      record('trained', trained ? episode(true) : episode(false, i % 2 === 1)),
+      ...(first ? [] : [record('trained_on_base', episode(null, i >= 3 && i <= 8))]),
+    ];
   });
 }
 
@@ -84,7 +75,7 @@ export const input: ReportInput = {
   versions: { torch: '2.13.0' },
   seconds: { 'build-failures': 58, train: 80, eval: 30 },
   config,
-  model: '/runs/a/train/model',
+  trainedModel: '/runs/a/train/model',
   data: {
     read: 100,
     train: 86,
@@ -99,7 +90,13 @@ export const input: ReportInput = {
     { draws: 3, passed: 2, pass_rate: 1, kinds: { passed: 2, missed_target: 1 }, kept: true },
     { draws: 64, passed: 64, pass_rate: 1, kinds: { passed: 64 }, kept: false },
     { draws: 1, passed: 0, pass_rate: 0, kinds: { wrong_numbers: 1 }, kept: true },
-  ],
+  ].map((counted, index) => ({
+    id: `t${index}`,
+    index,
+    prompt_tokens: 5,
+    completion_tokens: 3,
+    ...(counted as Pick<Tally, 'draws' | 'passed' | 'pass_rate' | 'kinds' | 'kept'>),
+  })),
   events: [
     { kind: 'self_check', inside: 0.5, outside: 0 },
     ...Array.from({ length: 20 }, (_, i) => step(i + 1, 0.1 + i / 100)),
@@ -110,7 +107,7 @@ export const input: ReportInput = {
   queries: Array.from({ length: 12 }, (_, index) => ({
     id: `q${index}`,
     index,
-    fields: { nums: [1, 2, index], target: 6 },
+    fields: new JsonText(JSON.stringify({ nums: [1, 2, index], target: 6 })),
   })),
   records: [...records('sampled'), ...records('greedy')],
 };

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { comparePaired, mcnemarExact, pairedInterval, wilsonInterval } from '../../src/report/statistics.ts';
+import {
+  comparePaired,
+  mcnemarExact,
+  mean,
+  median,
+  pairedInterval,
+  proportion,
+  wilsonInterval,
+} from '../../src/report/statistics.ts';
 
 describe('Wilson interval', () => {
   // Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3.
@@ -76,6 +84,21 @@ describe('interval of a paired difference', () => {
     expect(covered / 2000).toBeLessThan(0.97);
   });
 
+  test('mirrors when before and after, or passed and failed, change places', () => {
+    for (const [both, before, after, neither] of [
+      [1, 7, 1, 12],
+      [30, 5, 12, 53],
+      [2, 9, 3, 1],
+    ] as const) {
+      const [low, high] = pairedInterval(both, before, after, neither);
+      const mirrored = [-high, -low].map((end) => expect.closeTo(end, 12));
+      expect(pairedInterval(both, after, before, neither)).toEqual(mirrored);
+      expect(pairedInterval(neither, before, after, both)).toEqual(
+        [low, high].map((end) => expect.closeTo(end, 12)),
+      );
+    }
+  });
+
   test('never leaves [-1, 1]', () => {
     expect(pairedInterval(0, 0, 20, 0)[1]).toBe(1);
     expect(pairedInterval(0, 20, 0, 0)[0]).toBe(-1);
@@ -102,4 +125,22 @@ test('a comparison counts all four outcomes', () => {
   expect(compared.before).toMatchObject({ k: 4, n: 16 });
   expect(compared.after).toMatchObject({ k: 8, n: 16 });
   expect(compared.p_value).toBe(mcnemarExact(1, 5));
+});
+
+test('a comparison of nothing says nothing', () => {
+  expect(comparePaired([])).toMatchObject({ n: 0, difference: 0, interval: [-1, 1], p_value: 1 });
+  expect(proportion(0, 0)).toEqual({ k: 0, n: 0, rate: 0, interval: [0, 1] });
+  expect(mean([])).toBe(0);
+});
+
+test.each([
+  [[], 0],
+  [[7], 7],
+  [[9, 10], 9.5],
+  [[10, 9, 100], 10],
+  [[100, 2, 9, 20], 14.5],
+])('the median of %j is %d', (values, expected) => {
+  const given = [...values];
+  expect(median(given)).toBe(expected);
+  expect(given).toEqual(values);
 });

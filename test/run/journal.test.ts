@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { trainEvent } from '../../src/protocol/methods.ts';
 import { replaceLines } from '../../src/run/files.ts';
 import { Journal, readLines } from '../../src/run/journal.ts';
-import { TrainEvents } from '../../src/run/train-events.ts';
+import { TrainEvents } from '../../src/stages/train/events.ts';
 import { temporaryFolder } from '../workers/harness.ts';
 
 async function collect(lines: AsyncIterable<unknown>): Promise<unknown[]> {
@@ -23,6 +23,18 @@ test('a line is found again where it was written', async () => {
   const replayed: [unknown, number][] = [];
   (await Journal.open(path, (record, offset) => replayed.push([record, offset]))).close();
   expect(replayed).toEqual(records.map((record, number) => [record, places[number]]));
+});
+
+test('after a cut, lines are written and found where the cut was', async () => {
+  const path = join(temporaryFolder(), 'journal.jsonl');
+  const journal = await Journal.open(path);
+  const [, second] = [1, 2, 3].map((number) => journal.append({ number }));
+  journal.truncate(second as number);
+  expect(journal.append({ number: 4 })).toBe(second);
+  expect(journal.readAt(second as number)).toEqual({ number: 4 });
+  expect(() => journal.readAt(10_000)).toThrow(`${path}: no whole line at byte 10000`);
+  journal.close();
+  expect(await collect(readLines(path))).toEqual([{ number: 1 }, { number: 4 }]);
 });
 
 test('a torn last line is dropped, at whatever byte it was torn, and can be written again', async () => {
@@ -64,7 +76,7 @@ test('a file that replaces another appears whole or not at all', async () => {
   expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":2}\n');
 });
 
-const step = (number: number) =>
+const step = (number: number, value = 0) =>
   trainEvent.parse({
     kind: 'step',
     step: number,
@@ -82,7 +94,7 @@ const step = (number: number) =>
         'logprob_difference',
         'tokens_per_second',
         'seconds',
-      ].map((key) => [key, 0]),
+      ].map((key) => [key, value]),
     ),
   });
 const checkpoint = (number: number) => trainEvent.parse({ kind: 'checkpoint', step: number, path: 'c' });
@@ -116,4 +128,20 @@ test('without a checkpoint all steps are told again', async () => {
   expect(events.furthest).toBe(2);
   events.close();
   expect(await told(path)).toEqual(['self_check', 'step 1']);
+});
+
+test('of steps that were told twice the last telling counts, in memory as in the file', async () => {
+  const path = join(temporaryFolder(), 'events.jsonl');
+  let events = await TrainEvents.open(path);
+  for (const number of [1, 2, 3]) events.add(step(number, 0.1));
+  events.add({ kind: 'resumed', step: 1, path: 'c' });
+  expect(events.lastStep).toBe(1);
+  expect(events.furthest).toBe(3);
+  for (const number of [2, 3]) events.add(step(number, 0.7));
+  for (const _opened of ['once', 'again']) {
+    expect(events.steps).toEqual([step(1, 0.1), step(2, 0.7), step(3, 0.7)]);
+    events.close();
+    events = await TrainEvents.open(path);
+  }
+  events.close();
 });

@@ -62,7 +62,8 @@ export class FakeLauncher implements Launcher {
 export function makeWorker(launcher: Launcher, { config = makeConfig(), index = 0 } = {}): Worker {
   const readyTimeoutS = config.workers.ready_timeout_s;
   const options = { model: '/nowhere', index };
-  return new Worker({ name: `fake-${index}`, module: '', config, options, readyTimeoutS }, launcher, quiet);
+  const spec = { name: `fake-${index}`, module: '', config, options, readyTimeoutS };
+  return new Worker(spec, { launcher, log: quiet });
 }
 
 export function makePool(

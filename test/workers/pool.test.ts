@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { LocalLauncher } from '../../src/launch/local.ts';
-import { PoisonCallError } from '../../src/workers/errors.ts';
+import { FailedCallError } from '../../src/workers/errors.ts';
 import type { WorkerPool } from '../../src/workers/pool.ts';
 import { expectGone, FakeLauncher, makePool, temporaryFolder } from './harness.ts';
 
@@ -91,7 +91,7 @@ test('a call that ends every worker fails alone', async () => {
   const pool = await startedPool(new FakeLauncher(), { count: 1, maxInFlight: 8, maxRestarts: 3 });
   const others = Array.from({ length: 7 }, () => echo(pool, { seconds: 1 }));
   const poison = await pool.call('exit', {}).catch((error) => error);
-  expect(poison).toBeInstanceOf(PoisonCallError);
+  expect(poison).toBeInstanceOf(FailedCallError);
   expect(poison).toMatchObject({
     message: 'the same exit call ended 3 workers, at last fake-0: exit code 3',
     details: ['last words'],
@@ -153,17 +153,32 @@ test.each([
   ['user', 'UserError'],
   ['bug', 'BugError'],
   ['out_of_sync', 'RunError'],
-])('an error of kind %s fails its call and is not asked again', async (method, name) => {
+])('%s: an error that is not retryable fails its call, which is not asked again', async (method, name) => {
   const launcher = new FakeLauncher();
   const pool = await startedPool(launcher, { count: 1 });
   await expect(pool.call(method, {})).rejects.toMatchObject({ name });
   await pool.stop();
 });
 
+test('a call that may be asked again is, a few times, and costs no worker', async () => {
+  const folder = temporaryFolder();
+  const pool = await startedPool(new FakeLauncher(), { count: 1 });
+  const { pid } = await echo(pool);
+  const file = join(folder, 'busy');
+  await expect(pool.call('busy', { file, times: 3 })).resolves.toMatchObject({ pid });
+  const failed = await pool.call('busy', { file: join(folder, 'always'), times: 4 }).catch((error) => error);
+  expect(failed).toBeInstanceOf(FailedCallError);
+  expect(failed).toMatchObject({
+    message: 'the same busy call failed 4 times, at last: the endpoint is busy',
+  });
+  expect(pool.restarts).toBe(0);
+  await pool.stop();
+});
+
 test('a dead engine is lost like its worker, and asked again', async () => {
   const pool = await startedPool(new FakeLauncher(), { count: 1 });
   const poison = await pool.call('engine_dead', {}).catch((error) => error);
-  expect(poison).toBeInstanceOf(PoisonCallError);
+  expect(poison).toBeInstanceOf(FailedCallError);
   expect(poison).toMatchObject({ message: expect.stringMatching(/gave up: the engine is dead$/) });
   await pool.stop();
 });

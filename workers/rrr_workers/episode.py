@@ -1,43 +1,40 @@
-"""The episode: attempt -> verify -> reflect -> retry. ONE definition that sampling, training and evaluation share.
+"""The episode: try -> verify -> reflect -> retry. ONE definition that sampling, training and evaluation share.
 
-Shape of the chat, fixed:
+Shape of the chat, fixed; a further round adds another reflection request, reflection, retry request and retry:
 
     [system?] [user: question] [assistant: failed answer] [user: reflection request] [assistant: reflection]
     [user: retry request] [assistant: retry]
 
-Training takes :func:`reflection_messages` as prompt, the reflection as completion, and the retry for the reward alone.
+:func:`next_prompt` builds every prompt, :class:`Decoding` all sampling parameters, and :meth:`LoadedTask.judge` gives
+every verdict. Training takes the prompt of a reflection as prompt, the reflection as completion, and the retry for the
+reward alone.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams
-from rrr_workers.splits import derive_seed
-from rrr_workers.tasks.base import Attempt, Message, Query, Task, Verdict
-
-# The place of each completion of an episode in derive_seed: its "draw".
-_FIRST, _REFLECTION, _SECOND = 0, 1, 2
+from rrr_workers.hashing import derive_seed
+from rrr_workers.tasks.base import Message, Query, Verdict
+from rrr_workers.tasks.loaded import LoadedTask, user_code
 
 
-def question_messages(task: Task, query: Query) -> list[Message]:
-    """Prompt of the first try."""
-    fields = task.prompt_fields(query)
-    system = [] if task.prompts.system is None else [_message("system", task.prompts.system.format_map(fields))]
-    return [*system, _message("user", task.prompts.question.format_map(fields))]
+def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = ()) -> list[Message]:
+    """The prompt that follows ``said``, the completions so far: answer, reflection, answer, reflection, and so on.
 
-
-def reflection_messages(task: Task, query: Query, failed_answer: str) -> list[Message]:
-    """Prompt of the reflection on ``failed_answer``."""
-    request = task.prompts.reflection.format_map(task.prompt_fields(query))
-    return [*question_messages(task, query), _message("assistant", failed_answer), _message("user", request)]
-
-
-def retry_messages(task: Task, query: Query, failed_answer: str, reflection: str) -> list[Message]:
-    """Prompt of the second try."""
-    request = task.prompts.retry.format_map(task.prompt_fields(query))
-    before = reflection_messages(task, query, failed_answer)
-    return [*before, _message("assistant", reflection), _message("user", request)]
+    It ends with the question, after an answer with the reflection request, after a reflection with the retry request.
+    """
+    prompts = loaded.task.prompts
+    with user_code(type(loaded.task), "prompt_fields"):
+        fields = loaded.task.prompt_fields(query)
+        messages = [] if prompts.system is None else [_message("system", prompts.system.format_map(fields))]
+        messages.append(_message("user", prompts.question.format_map(fields)))
+        for index, completion in enumerate(said):
+            request = prompts.retry if index % 2 else prompts.reflection
+            messages += [_message("assistant", completion), _message("user", request.format_map(fields))]
+    return messages
 
 
 def _message(role: str, content: str) -> Message:
@@ -45,77 +42,120 @@ def _message(role: str, content: str) -> Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampler:
-    """Sampling parameters of one purpose: temperature and limits from the config, a seed of its own for every draw."""
+class Decoding:
+    """Sampling parameters of an episode's completions; ``greedy`` replaces the config's temperature."""
 
     config: Config
+    loaded: LoadedTask
     greedy: bool = False
 
-    def params(self, query: Query, purpose: str, draw: int, *, reflection: bool = False) -> SamplingParams:
+    def answer(self, seed: int) -> SamplingParams:
+        """Of a first try or a retry. Special tokens stay in the text where the verifier needs them."""
         sampling = self.config.sampling
         return SamplingParams(
             temperature=0.0 if self.greedy else sampling.temperature,
             top_p=1.0 if self.greedy else sampling.top_p,
-            max_tokens=sampling.max_reflection_tokens if reflection else sampling.max_answer_tokens,
-            seed=derive_seed(self.config.seed, query.id, purpose, draw),
+            max_tokens=sampling.max_answer_tokens,
+            seed=seed,
+            skip_special_tokens=self.loaded.task.skip_special_tokens,
+        )
+
+    def reflection(self, seed: int, *, to_learn: bool = False) -> SamplingParams:
+        """Of a reflection. Its text goes into a prompt, where a special token would become markup: none stays in it.
+
+        ``to_learn``: for the trainer, whose probabilities are those of the whole vocabulary (so top_p is 1, whatever
+        the config says), and which compares the log-probabilities of the sampled tokens.
+        """
+        sampling = self.config.sampling
+        return SamplingParams(
+            temperature=0.0 if self.greedy else sampling.temperature,
+            top_p=1.0 if self.greedy or to_learn else sampling.top_p,
+            max_tokens=sampling.max_reflection_tokens,
+            seed=seed,
+            logprobs=to_learn,
         )
 
 
-async def judged(task: Task, query: Query, completion: Completion) -> Attempt:
-    """``completion`` with its verdict. A verifier that raises is a bug, never a verdict."""
-    if task.blocking:
-        verdict = await asyncio.to_thread(task.judge, query, completion.text, completion.finish_reason)
-    else:
-        verdict = task.judge(query, completion.text, completion.finish_reason)
-    return Attempt(
-        completion=completion.text,
-        tokens=completion.tokens,
-        finish_reason=completion.finish_reason,
-        verdict=verdict,
-        token_ids=completion.token_ids,
-        prompt_tokens=completion.prompt_tokens,
-    )
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One answer and its verdict."""
+
+    completion: Completion
+    verdict: Verdict
 
 
-async def attempt(engine: Engine, task: Task, query: Query, params: SamplingParams) -> Attempt:
-    """One first try."""
-    return await judged(task, query, await engine.generate(question_messages(task, query), params, task.tools(query)))
+@dataclass(frozen=True, slots=True)
+class Round:
+    """``reflection`` is None where its prompt doesn't fit the model."""
+
+    reflection: Completion | None
+    retry: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """``first`` is None where the failed answer was given; the rest is None where the first try passed.
+    """``first`` is None where the failed answer was given; there are no rounds where the first try passed.
 
-    A try whose prompt doesn't fit the model, or whose reflection's doesn't, failed with kind "prompt_too_long".
+    A try whose prompt doesn't fit the model, or whose reflection's doesn't, failed with kind "prompt_too_long". It ends
+    the episode: every later prompt would be longer still.
     """
 
     first: Attempt | None
-    reflection: Completion | None = None
-    second: Attempt | None = None
+    rounds: list[Round] = field(default_factory=list)
+
+
+async def attempt(
+    engine: Engine, loaded: LoadedTask, query: Query, said: Sequence[str], params: SamplingParams
+) -> Attempt:
+    """The answer that follows ``said``, judged. Raises :class:`PromptTooLong`."""
+    completion = await engine.generate(next_prompt(loaded, query, said), params, loaded.tools(query))
+    judged = (query, completion.text, completion.finish_reason)
+    if loaded.verifier.waits:
+        return Attempt(completion, await asyncio.to_thread(loaded.judge, *judged))
+    return Attempt(completion, loaded.judge(*judged))
 
 
 async def run_episode(
-    engine: Engine, task: Task, query: Query, sampler: Sampler, purpose: str, failed_answer: str | None = None
+    engine: Engine,
+    decoding: Decoding,
+    query: Query,
+    purpose: str,
+    *,
+    failed_answer: str | None = None,
+    rounds: int = 1,
 ) -> Episode:
-    """First try and, where it fails, reflection and second try; with ``failed_answer`` the first try is skipped."""
-    first = reflection = None
+    """First try and, until a try passes, up to ``rounds`` reflections and retries.
+
+    With ``failed_answer`` the first try is skipped. A completion's "draw", a part of its seed, is its number among the
+    completions of the episode, counted from the first try's 0.
+    """
+    loaded = decoding.loaded
+
+    def seed(draw: int) -> int:
+        return derive_seed(decoding.config.seed, query.id, purpose, draw)
+
+    first: Attempt | None = None
+    reflection: Completion | None = None
+    done: list[Round] = []
+    said = [] if failed_answer is None else [failed_answer]
     try:
         if failed_answer is None:
-            first = await attempt(engine, task, query, sampler.params(query, purpose, _FIRST))
+            first = await attempt(engine, loaded, query, said, decoding.answer(seed(0)))
             if first.verdict.passed:
                 return Episode(first)
-            failed_answer = first.completion
-        reflection = await engine.generate(
-            reflection_messages(task, query, failed_answer),
-            sampler.params(query, purpose, _REFLECTION, reflection=True),
-            task.tools(query),
-        )
-        retry = await engine.generate(
-            retry_messages(task, query, failed_answer, reflection.text),
-            sampler.params(query, purpose, _SECOND),
-            task.tools(query),
-        )
+            said.append(first.completion.text)
+        while len(done) < rounds:
+            prompt, draw = next_prompt(loaded, query, said), len(said)
+            reflection = await engine.generate(prompt, decoding.reflection(seed(draw)), loaded.tools(query))
+            said.append(reflection.text)
+            retry = await attempt(engine, loaded, query, said, decoding.answer(seed(draw + 1)))
+            said.append(retry.completion.text)
+            done.append(Round(reflection, retry))
+            reflection = None
+            if retry.verdict.passed:
+                break
     except PromptTooLong as error:
-        lost = Attempt("", tokens=0, finish_reason="length", verdict=Verdict(False, "prompt_too_long", str(error)))
-        return Episode(lost) if failed_answer is None else Episode(first, reflection, lost)
-    return Episode(first, reflection, await judged(task, query, retry))
+        nothing = Completion("", [], tokens=0, prompt_tokens=0, finish_reason="length")
+        lost = Attempt(nothing, Verdict(False, "prompt_too_long", str(error)))
+        return Episode(lost) if not said else Episode(first, [*done, Round(reflection, lost)])
+    return Episode(first, done)

@@ -2,14 +2,18 @@
 
 import asyncio
 import ctypes
+import errno
 import os
 import subprocess
 import sys
 import time
 from typing import Any
 
+import rrr_workers
 from rrr_workers.config import Config
-from rrr_workers.protocol import Call, Role, UserError, WorkerError, serve
+from rrr_workers.errors import CallFailed, UserError, WorkerFailed
+from rrr_workers.runtime.role import Call, Role
+from rrr_workers.runtime.serve import serve
 
 
 class Dummy:
@@ -23,6 +27,8 @@ class Dummy:
         match call.method:
             case "echo":
                 return call.params
+            case "package":
+                return rrr_workers.__file__
             case "sleep":
                 await asyncio.sleep(call.params["seconds"])
                 return "slept"
@@ -45,8 +51,13 @@ class Dummy:
                 return "true"
             case "user":
                 raise UserError("your fault", cure="do better")
+            case "busy":
+                raise CallFailed("the endpoint is busy", retryable=True)
+            case "disk":
+                raise OSError(errno.ENOSPC, "No space left on device", "/data/train.jsonl")
             case "worker":
-                raise WorkerError("the engine is dead", retryable=True)
+                await asyncio.sleep(call.params.get("seconds", 0))
+                raise WorkerFailed("the engine is dead", cure="see the log")
         raise KeyError(call.method)
 
     async def close(self) -> None:
@@ -54,8 +65,11 @@ class Dummy:
 
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
-    if options.get("fail"):
-        raise UserError("no such thing", cure="name another")
+    match options.get("fail"):
+        case "user":
+            raise UserError("no such thing", cure="name another")
+        case "disk":
+            raise OSError(errno.ENOSPC, "No space left on device")
     if options.get("load_s"):
         time.sleep(options["load_s"])  # blocks the loop, as loading a model does
     # A child that ignores the polite signals, as an engine in C code does.

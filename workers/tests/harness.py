@@ -11,68 +11,45 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# What src/config/schema.ts fills in; the mirror in config.py refuses a config that lacks any of it.
-_DEFAULTS: dict[str, Any] = {
-    "seed": 0,
-    "model": {"name": "/nowhere", "dtype": "auto", "max_model_len": 256},
-    "task": {"name": "countdown", "options": {}, "prompts": {}},
-    "data": {
-        "source": "generator",
-        "rows": 100,
-        "hub_split": "train",
-        "columns": {},
-        "on_bad_row": "fail",
-        "test_fraction": 0.2,
-        "train_fraction": 0.8,
-    },
-    "sampling": {"temperature": 1.0, "top_p": 1.0, "max_answer_tokens": 16, "max_reflection_tokens": 16},
-    "workers": {
-        "engine": "vllm",
-        "count": 1,
-        "tensor_parallel": 1,
-        "max_in_flight": 64,
-        "ready_timeout_s": 300,
-        "call_timeout_s": 300,
-        "stop_grace_s": 10,
-        "max_restarts": 3,
-        "gpu_memory_utilization": 0.9,
-        "cpu_kv_cache_gib": 0.25,
-        "enforce_eager": True,
-        "prefix_caching": True,
-    },
-    "failures": {"max_draws": 64, "failures_per_query": 1, "keep": "any"},
-    "train": {
-        "steps": 2,
-        "batch_size": 8,
-        "micro_batch_size": 8,
-        "num_generations": 4,
-        "retries_per_reflection": 1,
-        "reward": "verifier",
-        "learning_rate": 1e-4,
-        "lr_scheduler": "cosine",
-        "warmup_ratio": 0.03,
-        "beta": 0.001,
-        "epsilon": 0.2,
-        "loss_type": "grpo",
-        "scale_rewards": "group",
-        "max_grad_norm": 1.0,
-        "gradient_checkpointing": False,
-        "checkpoint_every": 50,
-        "keep_checkpoints": 2,
-        "max_logprob_difference": 2e-3,
-        "max_restarts": 2,
-        "step_timeout_s": 600,
-        "gpu_memory_utilization": 0.3,
-    },
-    "eval": {"modes": ["sampled", "greedy"], "examples": 10},
+import psutil
+import pytest
+
+import rrr_workers
+from rrr_workers.runtime.frames import PROTOCOL_VERSION
+
+TESTS = Path(__file__).parent
+SCHEMA = TESTS.parent / "config.schema.json"
+# A worker must run the package that the tests import, not one that happens to be installed.
+PACKAGE = Path(rrr_workers.__file__).parents[1]
+
+# What has no default, and what makes tests quick.
+_TEST_VALUES: dict[str, Any] = {
+    "model": {"name": "/nowhere", "max_model_len": 256},
+    "data": {"source": "generator", "rows": 100, "test_fraction": 0.2, "train_fraction": 0.8},
+    "sampling": {"max_answer_tokens": 16, "max_reflection_tokens": 16},
+    "engine": {"cpu_kv_cache_gib": 0.25, "enforce_eager": True},
+    "workers": {"max_in_flight": 64, "ready_timeout_s": 300, "call_timeout_s": 300},
+    "train": {"steps": 2, "batch_size": 8, "micro_batch_size": 8, "num_generations": 4, "learning_rate": 1e-4},
 }
 
 
+def _defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """What the command line fills in: the schema's defaults, and an empty object for each that must be there."""
+    found: dict[str, Any] = {}
+    for name, inner in schema.get("properties", {}).items():
+        if "default" in inner:
+            found[name] = inner["default"]
+        elif name in schema.get("required", ()) and inner["type"] == "object":
+            found[name] = _defaults(inner)
+    return found
+
+
 def resolved_config(**sections: Any) -> dict[str, Any]:
-    """The defaults with ``sections`` merged in: ``resolved_config(seed=3, data={"rows": 7})``."""
-    merged = json.loads(json.dumps(_DEFAULTS))
-    for name, value in sections.items():
-        merged[name] = {**merged[name], **value} if isinstance(value, dict) else value
+    """The tests' config with ``sections`` merged in: ``resolved_config(seed=3, data={"rows": 7})``."""
+    merged = _defaults(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    for changes in (_TEST_VALUES, sections):
+        for name, value in changes.items():
+            merged[name] = {**merged[name], **value} if isinstance(value, dict) else value
     return merged
 
 
@@ -88,14 +65,14 @@ class WorkerProcess:
 
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rrr_workers.guardian", module],
+                [sys.executable, "-m", "rrr_workers.runtime.guardian", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 start_new_session=True,
                 preexec_fn=give_lifeline,
                 pass_fds=(3,),
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **(env or {}), "PYTHONPATH": f"{PACKAGE}{os.pathsep}{TESTS}"},
             )
         os.close(lifeline)
         self._unread = b""
@@ -117,7 +94,7 @@ class WorkerProcess:
         self.process.stdin.flush()
 
     def start(self, config: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
-        self.send({"type": "start", "protocol": 1, "config": config, "options": options or {}})
+        self.send({"type": "start", "protocol": PROTOCOL_VERSION, "config": config, "options": options or {}})
 
     def call(self, call_id: int, method: str, params: Mapping[str, Any]) -> None:
         self.send({"type": "call", "id": call_id, "method": method, "params": params})
@@ -140,22 +117,22 @@ class WorkerProcess:
         return frame
 
     def read_until(self, kind: str, timeout_s: float = 20.0) -> dict[str, Any]:
-        """The next frame of type ``kind``; error frames on the way fail the test."""
+        """The next frame of type ``kind``; errors on the way fail the test."""
         while frame := self.read(timeout_s):
             if frame["type"] == kind:
                 return frame
-            assert frame["type"] != "error", frame
+            assert frame["type"] not in ("error", "fatal"), frame
         raise AssertionError(f"the stream ended without {kind!r}; log:\n{self.log.read_text()[-4000:]}")
 
     def group(self) -> list[int]:
         """The processes of the group that still live."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _lives_in(pid, self.process.pid)]
+        return [process.pid for process in psutil.process_iter() if _lives_in(process, self.process.pid)]
 
     def wait_until_gone(self, timeout_s: float) -> float:
         """Seconds until no process of the group is left."""
         begun = time.monotonic()
         while self.group():
-            assert time.monotonic() - begun < timeout_s, [_command(pid) for pid in self.group()]
+            assert time.monotonic() - begun < timeout_s, [command_of(pid) for pid in self.group()]
             self.process.poll()
             time.sleep(0.05)
         return time.monotonic() - begun
@@ -184,16 +161,45 @@ class WorkerProcess:
             self._lifeline = None
 
 
-def _lives_in(pid: int, group: int) -> bool:
+def _lives_in(process: psutil.Process, group: int) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        return process.status() != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group
+    except (psutil.NoSuchProcess, ProcessLookupError):
         return False
-    return fields[0] != "Z" and int(fields[2]) == group
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """The command line of a process, "gone" where there is none."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return f"{pid}: gone"
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return "gone"
+
+
+class DiskLog:
+    """The syncs and renames of this process, in their order; each is also carried out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.events: list[str] = []
+        fsync, rename, replace = os.fsync, os.rename, os.replace
+
+        def log_sync(descriptor: int) -> None:
+            self.events.append(f"sync {os.readlink(f'/proc/self/fd/{descriptor}')}")
+            fsync(descriptor)
+
+        def log_rename(source: Any, target: Any) -> None:
+            self.events.append(f"rename {source} -> {target}")
+            rename(source, target)
+
+        def log_replace(source: Any, target: Any) -> None:
+            self.events.append(f"rename {source} -> {target}")
+            replace(source, target)
+
+        for name, function in (("fsync", log_sync), ("rename", log_rename), ("replace", log_replace)):
+            monkeypatch.setattr(os, name, function)
+
+    def take(self, *, within: Path) -> list[str]:
+        """The events so far, with paths as seen from ``within``."""
+        found = [event.replace(f"{within}/", "").replace(f" {within}", " .") for event in self.events]
+        self.events.clear()
+        return found

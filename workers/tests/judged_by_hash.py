@@ -1,8 +1,8 @@
 """A task that any model passes half of the time, told by a hash: rewards that vary without a model that can count."""
 
-from rrr_workers.splits import content_hash
+from rrr_workers.hashing import content_hash
 from rrr_workers.tasks.base import FinishReason, Query, Verdict
-from rrr_workers.tasks.countdown import Countdown
+from rrr_workers.tasks.countdown.task import Countdown
 
 
 class JudgedByHash(Countdown):

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from rrr_workers.text import numbered_lines
+
 FOLDER = Path(os.environ.get("RRR_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
@@ -15,4 +17,4 @@ def rows(path: str) -> list[dict[str, Any]]:
     file = FOLDER / path
     if not file.is_file():
         pytest.skip(f"no {file}: set RRR_DATA")
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for _, line in numbered_lines(file)]

@@ -9,16 +9,16 @@ from itertools import islice
 from typing import Any
 
 import pytest
-import real_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import real_data
 from rrr_workers.config import TaskSection
-from rrr_workers.protocol import UserError
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import BadRow
-from rrr_workers.tasks.countdown import Countdown
-from rrr_workers.tasks.countdown_generator import GeneratorOptions, generate_problems, is_solvable, values_in_order
-from rrr_workers.tasks.expression import MAX_LENGTH, NotAnExpression, evaluate, parse
+from rrr_workers.tasks.countdown.expression import MAX_LENGTH, NotAnExpression, evaluate, parse
+from rrr_workers.tasks.countdown.generator import GeneratorOptions, generate_problems, is_solvable, values_in_order
+from rrr_workers.tasks.countdown.task import Countdown
 from rrr_workers.tasks.registry import load_task, templates
 
 WHOLE = Countdown({"answer": "whole"})
@@ -325,7 +325,7 @@ def test_mistakes_in_the_task_section_are_user_errors(values: dict[str, Any], me
 
 
 def test_templates_in_force() -> None:
-    task = load_task(section(prompts={"system": "Be brief. {{}}", "retry": "Again."}))
+    task = load_task(section(prompts={"system": "Be brief. {{}}", "retry": "Again."})).task
     assert set(templates(task)) == {"system", "question", "reflection", "retry"}
     assert templates(task)["retry"] == "Again."
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import WorkerProcess, resolved_config
 from real_data import FOLDER, rows
-
 from rrr_workers.config import parse_config
-from rrr_workers.data_stats import describe
-from rrr_workers.near_duplicates import near_duplicates
+from rrr_workers.data.near_duplicates import near_duplicates, words_of
+from rrr_workers.data.stats import describe
 from rrr_workers.tasks.registry import load_task
 
 
@@ -27,7 +27,7 @@ def call(module: str, log: Path, config: dict[str, Any], method: str, **params: 
 
 def test_stats_of_generated_requests(tmp_path: Path) -> None:
     config = resolved_config(task={"name": "function_calling"}, data={"rows": 400})
-    found = call("rrr_workers.data_stats", tmp_path / "log", config, "stats")
+    found = call("rrr_workers.roles.data_stats", tmp_path / "log", config, "stats")
     assert found["rows"] == 400 == sum(found["splits"].values())
     assert found["task"]["tools"] == 8
     assert found["task"]["calls_per_row"] == {"mean": pytest.approx(1.5, abs=0.1), "min": 1, "max": 2}
@@ -88,6 +88,42 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_finds() -> None:
     assert found <= expected
     assert len(found) >= 0.99 * len(expected)
     assert {(n, 59 - n) for n in range(60)} <= found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "call the tool f with 12 and 7",
+            "\uff43\uff41\uff4c\uff4c the \uff54\uff4f\uff4f\uff4c f with \uff11\uff12 and 7",
+        ),
+        ("call the tool f with 12 and 7", "CALL, the tool (F): with... 12 and 7!"),
+        ("find the stra\u00dfe", "find the STRASSE"),
+        ("book the caf\u00e9", "book the cafe\u0301"),
+        ("the \ufb01rst", "the first"),
+    ],
+)
+def test_case_width_and_punctuation_make_no_difference(one: str, other: str) -> None:
+    assert words_of(one) == words_of(other)
+    assert list(near_duplicates([one], [other])) == [(0, 0, 1.0)]
+
+
+def test_numbers_and_accents_do() -> None:
+    assert words_of("add 12") != words_of("add 13")
+    assert words_of("a r\u00e9sum\u00e9") != words_of("a resume")
+
+
+def test_near_is_from_the_threshold_on() -> None:
+    words = [*"abcdefghij"]
+    left = [" ".join(words)]
+    assert list(near_duplicates(left, [" ".join(words[:8])])) == [(0, 0, 0.8)]
+    assert list(near_duplicates(left, [" ".join(words[:7])])) == []
+    assert list(near_duplicates(["!"], ["?"])) == [(0, 0, 1.0)]  # no words at all
+
+
+def test_equal_texts_beyond_a_bound_are_left_out() -> None:
+    found = list(near_duplicates(["a b"], ["A b."] * 201))
+    assert [j for _, j, _ in found] == list(range(200))
 
 
 def test_the_samples_are_what_their_script_makes() -> None:

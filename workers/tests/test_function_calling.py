@@ -6,15 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from real_data import rows
 
+from real_data import rows
 from rrr_workers.config import TaskSection
-from rrr_workers.protocol import UserError
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import BadRow, Verdict
-from rrr_workers.tasks.call_corruptions import corruptions
-from rrr_workers.tasks.function_calling import FunctionCalling
+from rrr_workers.tasks.function_calling.corruptions import corruptions
+from rrr_workers.tasks.function_calling.task import FunctionCalling
+from rrr_workers.tasks.function_calling.tool_calls import FORMATS
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tasks.tool_calls import FORMATS
 
 TOOLS = [
     {"name": "f", "description": "F.", "parameters": {"a": {"type": "int"}, "b": {"type": "str, optional"}}},

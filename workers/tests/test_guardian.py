@@ -8,7 +8,7 @@ import pytest
 
 PARENT = """
 import multiprocessing, os, sys, time
-from rrr_workers.guardian import die_with_parent
+from rrr_workers.runtime.guardian import die_with_parent
 
 def run():
     print(os.getpid(), flush=True)

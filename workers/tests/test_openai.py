@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import WorkerProcess, resolved_config
 
+from harness import WorkerProcess, resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.base import PromptTooLong, SamplingParams
 from rrr_workers.engines.openai import OpenAIEngine
-from rrr_workers.protocol import UserError, WorkerError
+from rrr_workers.errors import CallFailed, UserError
 
 PARAMS = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=16, seed=7)
 MESSAGES = [{"role": "user", "content": "1, 2 -> 3"}]
@@ -79,7 +79,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 def make_config(*urls: str, **section: Any) -> Config:
     openai = {"base_urls": list(urls), "api_key_env": "RRR_TEST_KEY", "max_retries": 3, **section}
-    return parse_config(resolved_config(workers={"engine": "openai", "openai": openai}))
+    return parse_config(resolved_config(engine={"name": "openai", "openai": openai}))
 
 
 async def test_a_request_carries_everything(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,9 +108,9 @@ async def test_passing_faults_are_retried_here(endpoint: Endpoint, status: int) 
     assert (await engine.generate(MESSAGES, PARAMS)).tokens == 5
     assert len(endpoint.requests) == 3
     endpoint.script = [(status, {"error": {"message": "busy"}})] * 4
-    with pytest.raises(WorkerError, match=f"keeps failing: HTTP {status}") as caught:
+    with pytest.raises(CallFailed, match=f"keeps failing: HTTP {status}") as caught:
         await engine.generate(MESSAGES, PARAMS)
-    assert (caught.value.type, caught.value.retryable) == ("worker", True)
+    assert (caught.value.type, caught.value.retryable) == ("call", True)
     await engine.close()
 
 
@@ -125,15 +125,16 @@ async def test_a_refused_request_is_the_user_s(endpoint: Endpoint) -> None:
     with pytest.raises(PromptTooLong, match="context length is 9"):
         await engine.generate(MESSAGES, PARAMS)
     endpoint.script = [(200, {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": "content_filter"}]})]
-    with pytest.raises(WorkerError, match="content_filter"):
+    with pytest.raises(CallFailed, match="content_filter") as failed:
         await engine.generate(MESSAGES, PARAMS)
+    assert not failed.value.retryable
     await engine.close()
 
 
 async def test_a_wrong_endpoint_is_found_at_start(endpoint: Endpoint) -> None:
     with pytest.raises(UserError, match="serves no model 'other'") as caught:
         await OpenAIEngine.start(make_config(endpoint.url, model="other"), "m", 0)
-    assert caught.value.cure == "set workers.openai.model to one of: m"
+    assert caught.value.cure == "set engine.openai.model to one of: m"
     endpoint.models_status = 401
     with pytest.raises(UserError, match="refuses the key") as caught:
         await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
@@ -156,19 +157,24 @@ async def test_workers_share_the_endpoints_out(endpoint: Endpoint) -> None:
 
 def test_a_sampler_process_never_tells_the_key(endpoint: Endpoint, tmp_path: Path) -> None:
     config = make_config(endpoint.url).model_dump()
-    with WorkerProcess("rrr_workers.sampler", tmp_path / "log", {"RRR_TEST_KEY": "secret-key"}) as worker:
+    with WorkerProcess("rrr_workers.roles.sampler", tmp_path / "log", {"RRR_TEST_KEY": "secret-key"}) as worker:
         worker.start(config, {"model": "m", "index": 0})
         assert worker.read_until("ready")["info"]["engine"] == "openai"
         query = {"id": "ab", "index": 0, "fields": {"nums": [1, 2], "target": 3}}
-        worker.call(1, "mine", {"query": query, "max_draws": 3, "failures_per_query": 1, "keep": "any"})
+        worker.call(1, "sample_failures", {"query": query, "max_draws": 3, "failures_per_query": 1, "keep": "any"})
         value = worker.read_until("result")["value"]
         assert value["kinds"] == {"passed": 3}
         assert (value["prompt_tokens"], value["completion_tokens"]) == (33, 15)
         endpoint.script = [(500, {"error": {"message": "down"}})] * 9
-        worker.call(2, "episode", {"query": query, "mode": "greedy", "purpose": "eval"})
-        frames = [worker.read(), worker.read(), worker.read()]
-        assert [frame and frame["type"] for frame in frames] == ["error", "error", None]
-        assert worker.process.wait(5) == 1
+        params = {"query": query, "decoding": "greedy", "purpose": "eval", "failed_answer": None, "rounds": 1}
+        worker.call(2, "episode", params)
+        frames = [worker.read()]
+        assert frames[0]
+        assert (frames[0]["type"], frames[0]["id"]) == ("error", 2)
+        assert (frames[0]["error"]["type"], frames[0]["error"]["retryable"]) == ("call", True)
+        endpoint.script = []
+        worker.call(3, "episode", params)  # the worker lives on
+        frames.append(worker.read_until("result"))
     assert "secret" not in (tmp_path / "log").read_text() + json.dumps(frames)
     assert endpoint.requests[0][0]["seed"] != endpoint.requests[1][0]["seed"]
     assert endpoint.requests[-1][0]["temperature"] == 0

@@ -9,18 +9,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from harness import resolved_config
 
-from rrr_workers.config import PromptOverrides, TaskSection, Verifier, parse_config
-from rrr_workers.prepare import prepare
-from rrr_workers.protocol import UserError, error_frame
-from rrr_workers.tasks.base import BadRow, Query, Task, Verdict
+from harness import resolved_config
+from rrr_workers.config import TaskSection, parse_config
+from rrr_workers.config_model import Prompts as PromptsSection
+from rrr_workers.config_model import Verifier as VerifierSection
+from rrr_workers.data.prepare import prepare
+from rrr_workers.episode import next_prompt
+from rrr_workers.errors import UserError
+from rrr_workers.runtime.frames import error_info
+from rrr_workers.tasks.base import BadRow, FinishReason, Query, Verdict
 from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
 
 WHOLE = """
-    from rrr_workers.tasks.base import Prompts, Query, Task, Verdict
+    from rrr_workers.api import Prompts, Query, Task, Verdict
 
     class Echo(Task):
         name = "echo"
@@ -38,7 +45,7 @@ WHOLE = """
 
 
 def section(name: str, **keys: Any) -> TaskSection:
-    return TaskSection(name=name, options=keys.pop("options", {}), prompts=PromptOverrides(), **keys)
+    return TaskSection(name=name, options=keys.pop("options", {}), prompts=PromptsSection(), **keys)
 
 
 def plugin(folder: Path, source: str) -> str:
@@ -51,10 +58,11 @@ def test_a_class_in_a_file_and_one_in_a_package(tmp_path: Path, monkeypatch: pyt
     name = plugin(tmp_path, WHOLE)
     monkeypatch.syspath_prepend(str(tmp_path))
     for written in (name, "echo:Echo"):
-        task = load_task(section(written))
-        query = task.normalise({"word": "hi"})
-        assert task.judge(query, "hi", "stop").passed
-        assert task.judge(query, "ho", "stop") == Verdict(False, "other")
+        loaded = load_task(section(written))
+        query = loaded.normalise({"word": "hi"}, "row 1")
+        assert loaded.verifier is loaded.task
+        assert loaded.judge(query, "hi", "stop").passed
+        assert loaded.judge(query, "ho", "stop") == Verdict(False, "other")
 
 
 @pytest.mark.parametrize(
@@ -97,18 +105,45 @@ def test_what_a_user_s_task_raises_is_the_user_s(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"word": "hi"}\n{"wrod": "hi"}\n')
     config = parse_config(resolved_config(data={"source": "jsonl", "path": str(rows), "rows": None}))
-    with pytest.raises(KeyError) as raised:
+    with pytest.raises(UserError) as raised:
         prepare(config, task, tmp_path / "data")
-    info = error_frame(raised.value, 1)["error"]
+    info = error_info(raised.value)
     assert info["type"] == "user"
     assert re.fullmatch(r"normalise raised KeyError: 'word', at .*echo.py:11, in .*rows.jsonl:2", info["message"])
     assert "rrr task check" in info["cure"]
     # A class that inherits everything from one of rrr's makes rrr's file no file of the user's.
-    heir = "from rrr_workers.tasks.countdown import Countdown\n\n\nclass Echo(Countdown):\n    source = __file__\n"
-    load_task(section(plugin(tmp_path, heir)))
-    with pytest.raises(AttributeError) as raised:
-        load_task(section("countdown")).normalise(None)  # type: ignore[arg-type, assignment]
-    assert error_frame(raised.value, 1)["error"]["type"] == "bug"
+    heir = "from rrr_workers.tasks.countdown.task import Countdown\n\n\nclass Echo(Countdown):\n    source = __file__\n"
+    name = plugin(tmp_path, heir)
+    load_task(section(name))
+    with pytest.raises(AttributeError) as bug:
+        load_task(section("countdown")).normalise(None, "row 1")  # type: ignore[arg-type]
+    assert error_info(bug.value)["type"] == "bug"
+    with pytest.raises(AttributeError):
+        load_task(section(name)).normalise(None, "row 1")  # type: ignore[arg-type]
+
+
+def test_whatever_a_user_s_task_owes_is_told_as_the_user_s(tmp_path: Path) -> None:
+    def try_it(source: str) -> None:
+        loaded = load_task(section(plugin(tmp_path, source)))
+        query = loaded.normalise({"word": "hi"}, "row 1")
+        next_prompt(loaded, query)
+        loaded.judge(query, "hi", "stop")
+
+    init = "        def __init__(self, *given): self.limit = given[0]['limit']\n\n        def normalise"
+    bad = "from rrr_workers.api import BadRow\n            raise BadRow('x')"
+    for change, message in (
+        (("passed = completion", "passed = completions"), "judge raised NameError: .*, at .*echo.py:14"),
+        # The template wants a field that the query lacks: no line of the user's is at work then.
+        (('{"word": raw["word"]}', "{}"), "prompt_fields raised KeyError: 'word'$"),
+        (("return Query(", "Query("), "normalise gave None, in row 1"),
+        (("return Verdict(", "Verdict("), "judge gave None"),
+        (("        def normalise", init), "__init__ raised KeyError: 'limit', at .*echo.py:10"),
+        (("passed = completion == ", f"{bad}\n            passed = "), "judge raised BadRow: x, at .*echo.py:15"),
+    ):
+        with pytest.raises(UserError, match=message):
+            try_it(WHOLE.replace(*change))
+    with pytest.raises(UserError, match="task 'echo' has no generator"):
+        next(load_task(section(plugin(tmp_path, WHOLE))).task.generate(1, 0))
 
 
 # --- Verifiers that are commands ---
@@ -211,19 +246,21 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
         load_task(section("custom", options={"fields": ["word"]}))
     file = tmp_path / "verify.py"
     file.write_text(textwrap.dedent(ANSWER), encoding="utf-8")
-    task: Task = load_task(
+    loaded = load_task(
         section(
             "custom",
             options={"fields": ["word", "hint"], "split_by": ["word"]},
-            verifier=Verifier(command=[sys.executable, str(file)], timeout_s=10),
+            verifier=VerifierSection(command=[sys.executable, str(file)], timeout_s=10),
         )
     )
+    task = loaded.task
     one, two = (task.normalise({"word": "hi", "hint": hint, "more": object()}) for hint in ("a", "b"))
     assert one.id != two.id
     assert one.split_key == two.split_key
     assert task.placeholders == ("word", "hint")
-    assert task.blocking
-    assert task.judge(one, "hi", "stop").passed
+    assert loaded.verifier.waits
+    assert loaded.verifier.error_kinds is None
+    assert loaded.judge(one, "hi", "stop").passed
     with pytest.raises(BadRow, match="hint is missing"):
         task.normalise({"word": "hi"})
 
@@ -242,6 +279,26 @@ def test_the_verifier_process_ends_with_its_worker(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     pid = json.loads(ran.stdout)
     deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_verdict_that_contradicts_itself_ends_the_run(tmp_path: Path) -> None:
+    class Sloppy(Countdown):
+        def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+            return Verdict(completion == "1", "ok")
+
+    task = Sloppy()
+    with pytest.raises(UserError, match="judge gave passed=True with the kind 'ok' on query q1") as caught:
+        LoadedTask(task, task).judge(QUERY, "1", "stop")
+    assert caught.value.cure == 'give passed verdicts the kind "passed", and no others'
+    script = tmp_path / "verify.py"
+    script.write_text(
+        "import json\n"
+        "while True:\n"
+        "    asked = json.loads(input())\n"
+        '    print(json.dumps({"id": asked["id"], "passed": False, "kind": "passed"}), flush=True)\n'
+    )
+    with pytest.raises(UserError, match=r'"passed" and "kind" contradict each other: .*, on query q1'):
+        CommandVerifier([sys.executable, str(script)], 5).judge(QUERY, "1", "stop")

@@ -11,17 +11,20 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from harness import WorkerProcess, resolved_config
 
+from harness import WorkerProcess, command_of, resolved_config
+from rrr_demos.tiny import countdown_world as world
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.vllm import VllmEngine
-from rrr_workers.protocol import Call
-from rrr_workers.sampler import SamplingRole
-from rrr_workers.splits import content_hash
+from rrr_workers.episode import Decoding, next_prompt
+from rrr_workers.errors import UserError
+from rrr_workers.hashing import content_hash, derive_seed
+from rrr_workers.roles.sampler import SamplingRole
+from rrr_workers.runtime.role import Call
 from rrr_workers.tasks.base import FinishReason, Query, Verdict
-from rrr_workers.tasks.countdown import Countdown
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tiny import countdown_world as world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -58,12 +61,12 @@ def make_role(engine: VllmEngine, model: Path, **sections: Any) -> SamplingRole:
 
 
 async def handle(role: SamplingRole, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    return await role.handle(Call(0, method, params, lambda _: None, lambda *_: None, threading.Event()))
+    return await role.handle(Call(method, params, lambda _: None, lambda *_: None, threading.Event()))
 
 
 async def mine(role: SamplingRole, query: dict[str, Any], **params: Any) -> dict[str, Any]:
     defaults = {"max_draws": 16, "failures_per_query": 3, "keep": "any"}
-    return await handle(role, "mine", {"query": query, **defaults, **params})
+    return await handle(role, "sample_failures", {"query": query, **defaults, **params})
 
 
 async def test_results_depend_on_no_neighbour_and_no_order(engine: VllmEngine, tiny_model: Path) -> None:
@@ -102,7 +105,8 @@ class Scripted(Countdown):
 
 def scripted_role(engine: VllmEngine, model: Path, task: type[Countdown]) -> SamplingRole:
     config = make_config(model)
-    return SamplingRole(config, task(config.task.options, config.task.prompts.model_dump()), engine)
+    made = task(config.task.options, config.task.prompts.model_dump())
+    return SamplingRole(config, LoadedTask(made, made), engine)
 
 
 async def test_mine_counts_up_to_the_failure_it_needs(engine: VllmEngine, tiny_model: Path) -> None:
@@ -125,17 +129,51 @@ async def test_mine_counts_up_to_the_failure_it_needs(engine: VllmEngine, tiny_m
         assert bool(all_failures["failures"]) == ("passed" not in all_failures["kinds"])
 
 
+async def episode_of(role: SamplingRole, query: dict[str, Any], **params: Any) -> dict[str, Any]:
+    defaults = {"decoding": "sampled", "purpose": "eval", "failed_answer": None, "rounds": 1}
+    return await handle(role, "episode", {"query": query, **defaults, **params})
+
+
 async def test_episode_reflects_on_what_failed(engine: VllmEngine, tiny_model: Path) -> None:
     role = make_role(engine, tiny_model)
-    params = {"query": QUERIES[0], "mode": "sampled", "purpose": "eval"}
-    episode = await handle(role, "episode", params)
+    episode = await episode_of(role, QUERIES[0])
     assert episode["first"]["verdict"]["passed"] is False
-    again = await handle(role, "episode", {**params, "failed_answer": episode["first"]["completion"]})
+    assert len(episode["rounds"]) == 1
+    again = await episode_of(role, QUERIES[0], failed_answer=episode["first"]["completion"])
     assert again == {**episode, "first": None}
-    other = await handle(role, "episode", {**params, "purpose": "eval-2"})
+    other = await episode_of(role, QUERIES[0], purpose="eval-2")
     assert other["first"] != episode["first"]
-    greedy = [await handle(role, "episode", {**params, "mode": "greedy", "purpose": p}) for p in ("a", "b")]
+    greedy = [await episode_of(role, QUERIES[0], decoding="greedy", purpose=p) for p in ("a", "b")]
     assert greedy[0] == greedy[1]
+
+
+async def test_further_rounds_follow_a_failed_retry_and_change_nothing_before_it(
+    engine: VllmEngine, tiny_model: Path
+) -> None:
+    config = make_config(tiny_model)
+    role = make_role(engine, tiny_model)
+    one, three = [await episode_of(role, QUERIES[0], rounds=rounds) for rounds in (1, 3)]
+    assert [each["retry"]["verdict"]["passed"] for each in three["rounds"]] == [False] * 3
+    assert three["first"] == one["first"]
+    assert three["rounds"][0] == one["rounds"][0]
+    # The seed of each completion is its number in the episode, and its prompt holds all before it.
+    loaded = load_task(config.task)
+    query = Query(QUERIES[0]["id"], QUERIES[0]["fields"])
+    said = [three["first"]["completion"]]
+    for each in three["rounds"]:
+        said += [each["reflection"]["completion"], each["retry"]["completion"]]
+    decoding = Decoding(config, loaded)
+    for number, text in enumerate(said):
+        seed = derive_seed(config.seed, query.id, "eval", number)
+        params = decoding.reflection(seed) if number % 2 else decoding.answer(seed)
+        done = await engine.generate(next_prompt(loaded, query, said[:number]), params)
+        assert done.text == text
+    assert (await episode_of(role, QUERIES[0], rounds=0))["rounds"] == []
+    passing = scripted_role(engine, tiny_model, Scripted)
+    for query_json in QUERIES[:6]:
+        episode = await episode_of(passing, query_json, rounds=4)
+        verdicts = [episode["first"], *(each["retry"] for each in episode["rounds"])]
+        assert [each["verdict"]["passed"] for each in verdicts[:-1]] == [False] * (len(verdicts) - 1)
 
 
 async def test_a_passed_first_try_ends_the_episode(engine: VllmEngine, tiny_model: Path) -> None:
@@ -144,8 +182,8 @@ async def test_a_passed_first_try_ends_the_episode(engine: VllmEngine, tiny_mode
             return Verdict(True, "passed")
 
     role = scripted_role(engine, tiny_model, Pleased)
-    episode = await handle(role, "episode", {"query": QUERIES[0], "mode": "greedy", "purpose": "eval"})
-    assert (episode["reflection"], episode["second"]) == (None, None)
+    episode = await episode_of(role, QUERIES[0], decoding="greedy")
+    assert episode["rounds"] == []
 
 
 async def test_a_verifier_that_raises_is_no_verdict(engine: VllmEngine, tiny_model: Path) -> None:
@@ -154,7 +192,8 @@ async def test_a_verifier_that_raises_is_no_verdict(engine: VllmEngine, tiny_mod
             raise ZeroDivisionError("a bug")
 
     role = scripted_role(engine, tiny_model, Broken)
-    with pytest.raises(ZeroDivisionError):
+    message = rf"query {QUERIES[0]['id']}: judge raised ZeroDivisionError: a bug, at .*test_sampler.py"
+    with pytest.raises(UserError, match=message):
         await mine(role, QUERIES[0])
 
 
@@ -162,21 +201,24 @@ async def test_a_query_that_does_not_fit_has_no_draws_and_fails(engine: VllmEngi
     role = make_role(engine, tiny_model, sampling={"max_answer_tokens": 250})
     result = await mine(role, QUERIES[0])
     assert (result["draws"], result["wasted_draws"], result["failures"]) == (0, 0, [])
-    params = {"query": QUERIES[0], "mode": "sampled", "purpose": "eval"}
-    episode = await handle(role, "episode", params)
+    episode = await episode_of(role, QUERIES[0])
     assert episode["first"]["verdict"]["kind"] == "prompt_too_long"
     assert re.match(r"a prompt of \d+ tokens and up to 250 new ones exceed", episode["first"]["verdict"]["detail"])
-    assert (episode["reflection"], episode["second"]) == (None, None)
+    assert episode["rounds"] == []
 
 
 async def test_a_reflection_that_does_not_fit_is_a_failed_second_try(engine: VllmEngine, tiny_model: Path) -> None:
     role = make_role(engine, tiny_model, sampling={"max_reflection_tokens": 240})
-    params = {"query": QUERIES[0], "mode": "sampled", "purpose": "eval"}
     for answer in ({}, {"failed_answer": "1"}):
-        episode = await handle(role, "episode", {**params, **answer})
+        episode = await episode_of(role, QUERIES[0], rounds=2, **answer)
         assert (episode["first"] is None) == bool(answer)
-        assert episode["reflection"] is None
-        assert episode["second"]["verdict"]["kind"] == "prompt_too_long"
+        (only,) = episode["rounds"]
+        assert only["reflection"] is None
+        assert only["retry"]["verdict"]["kind"] == "prompt_too_long"
+    tight = make_role(engine, tiny_model, sampling={"max_answer_tokens": 150, "max_reflection_tokens": 150})
+    (only,) = (await episode_of(tight, QUERIES[0], failed_answer="1+" * 30))["rounds"]
+    assert only["reflection"]["tokens"] > 0
+    assert only["retry"]["verdict"]["kind"] == "prompt_too_long"
 
 
 async def test_the_engine_sees_the_ids_of_the_chat_template(engine: VllmEngine, tiny_model: Path) -> None:
@@ -185,7 +227,7 @@ async def test_the_engine_sees_the_ids_of_the_chat_template(engine: VllmEngine, 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     messages = [{"role": "user", "content": "Use 3,12,7 to make 43."}]
     expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    assert engine.encode(messages) == expected
+    assert engine.encoder.encode(messages) == expected
     assert engine.info()["dtype"] == "float32"
 
 
@@ -193,8 +235,8 @@ async def test_dying_processes_leave_nothing_behind(tiny_model: Path, tmp_path: 
     """Two real workers in the middle of work: one loses its engine, the other its parent."""
     config = make_config(tiny_model, workers={"count": 2}).model_dump()
     with (
-        WorkerProcess("rrr_workers.sampler", tmp_path / "engineless.log") as engineless,
-        WorkerProcess("rrr_workers.sampler", tmp_path / "orphan.log") as orphan,
+        WorkerProcess("rrr_workers.roles.sampler", tmp_path / "engineless.log") as engineless,
+        WorkerProcess("rrr_workers.roles.sampler", tmp_path / "orphan.log") as orphan,
     ):
         for index, worker in enumerate((engineless, orphan)):
             worker.start(config, {"model": str(tiny_model), "index": index})
@@ -203,18 +245,17 @@ async def test_dying_processes_leave_nothing_behind(tiny_model: Path, tmp_path: 
             assert len(worker.group()) >= 4  # guardian, worker, engine core, engine worker
             for index, query in enumerate(QUERIES):
                 params = {"query": query, "max_draws": 10_000, "failures_per_query": 10_000, "keep": "any"}
-                worker.call(index, "mine", params)
+                worker.call(index, "sample_failures", params)
         os.kill(_pid_named(engineless, "VLLM::EngineCor"), signal.SIGKILL)
         orphan.close_pipes()
         orphan.wait_until_gone(10)  # its worker gives up, its guardian ends the engine
         frames = iter(lambda: engineless.read(20), None)
-        errors = [frame["error"] for frame in frames if frame["type"] == "error" and frame["id"] is None]
-        assert [error["type"] for error in errors] == ["worker"]
+        last = [frame for frame in frames if frame["type"] != "result"]
+        assert [(frame["type"], frame["error"]["type"]) for frame in last] == [("fatal", "worker")]
         assert engineless.process.wait(10) == 1
         engineless.wait_until_gone(10)
 
 
 def _pid_named(worker: WorkerProcess, name: str) -> int:
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in worker.group()}
-    (pid,) = [pid for pid, command in commands.items() if name in command and "guardian" not in command]
+    (pid,) = [pid for pid in worker.group() if name in command_of(pid) and "guardian" not in command_of(pid)]
     return pid

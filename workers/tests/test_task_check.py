@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import WorkerProcess, resolved_config
 
+from harness import WorkerProcess, resolved_config
 from rrr_workers.config import parse_config
-from rrr_workers.protocol import UserError
-from rrr_workers.task_check import check_task
-from rrr_workers.tasks.countdown import Countdown
-from rrr_workers.tasks.countdown_generator import GeneratorOptions, generate_problems
+from rrr_workers.data.task_check import check_task
+from rrr_workers.errors import UserError
+from rrr_workers.tasks.countdown.generator import GeneratorOptions, generate_problems
+from rrr_workers.tasks.countdown.task import Countdown
 from rrr_workers.tasks.registry import load_task
 
 ECHO = """
-    from rrr_workers.tasks.base import BadRow, Prompts, Query, Task, Verdict
+    from rrr_workers.api import BadRow, Prompts, Query, Task, Verdict
 
     class Echo(Task):
         name = "echo"
@@ -57,7 +57,7 @@ def check(folder: Path, source: str, rows: list[dict[str, Any]], count: int = 5,
 
 
 def test_the_worker_shows_prompts_and_verdicts(tmp_path: Path) -> None:
-    with WorkerProcess("rrr_workers.task_check", tmp_path / "log") as worker:
+    with WorkerProcess("rrr_workers.roles.task_check", tmp_path / "log") as worker:
         worker.start(resolved_config(task={"name": "function_calling"}))
         worker.read_until("ready")
         worker.call(1, "check", {"rows": 3})

@@ -12,14 +12,15 @@ from random import Random
 
 import pytest
 
-from rrr_workers.episode import retry_messages
-from rrr_workers.splits import assign_split
-from rrr_workers.tasks.expression import evaluate, parse
-from rrr_workers.tasks.function_calling import FunctionCalling
-from rrr_workers.tasks.tool_calls import FORMATS
-from rrr_workers.tiny import countdown_world as world
-from rrr_workers.tiny import function_world, recipe_hash
-from rrr_workers.tiny.function_world import Request
+from rrr_demos.tiny import countdown_world as world
+from rrr_demos.tiny import function_world, recipe_hash
+from rrr_demos.tiny.function_world import Request
+from rrr_workers.data.splits import assign_split
+from rrr_workers.episode import next_prompt
+from rrr_workers.tasks.countdown.expression import evaluate, parse
+from rrr_workers.tasks.function_calling.task import FunctionCalling
+from rrr_workers.tasks.function_calling.tool_calls import FORMATS
+from rrr_workers.tasks.loaded import LoadedTask
 
 TEXT = "Use 3,12,7 to make 43. Begin with 3*12.\n3*12+7 — 1024 ünseen"
 EPISODE = [
@@ -30,7 +31,7 @@ EPISODE = [
 
 
 def make(out: Path, *options: str) -> dict:
-    command = [sys.executable, "-m", "rrr_workers.tiny", "--out", str(out), *options]
+    command = [sys.executable, "-m", "rrr_demos.tiny", "--out", str(out), *options]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -50,7 +51,7 @@ def test_every_loader_tokenizes_as_in_training(model: Path) -> None:
     from transformers import AutoTokenizer
     from vllm.tokenizers import get_tokenizer
 
-    from rrr_workers.tiny.tokenizer import make_tokenizer
+    from rrr_demos.tiny.tokenizer import make_tokenizer
 
     trained = make_tokenizer()
     ids = trained.backend_tokenizer.encode(TEXT, add_special_tokens=False).ids
@@ -66,18 +67,18 @@ def test_every_loader_tokenizes_as_in_training(model: Path) -> None:
 
 
 def test_training_ids_are_those_of_the_chat_template() -> None:
-    from rrr_workers.tiny.pretrain import IGNORED, encode
-    from rrr_workers.tiny.tokenizer import make_tokenizer
+    from rrr_demos.tiny.pretrain import IGNORED, encode
+    from rrr_demos.tiny.tokenizer import make_tokenizer
 
     tokenizer = make_tokenizer()
     turns = world.lesson(Random(0), list(world.problems("unused")))
     [(ids, labels)] = encode(tokenizer.backend_tokenizer, [turns])
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
     assert ids == tokenizer.apply_chat_template(messages, return_dict=False)
-    learnt = [turn.content for turn in turns if turn.learnt]
+    trained = [turn.content for turn in turns if turn.trainable]
     kept = [token for token, label in zip(ids, labels, strict=True) if label != IGNORED]
-    assert tokenizer.decode(kept) == "".join(f"{content}<|end|>" for content in learnt)
-    assert turns[1].content not in learnt  # the failed answer of a lesson is not imitated
+    assert tokenizer.decode(kept) == "".join(f"{content}<|end|>" for content in trained)
+    assert turns[1].content not in trained  # the failed answer of a lesson is not imitated
 
 
 def test_the_model_opens_with_its_weights(model: Path) -> None:
@@ -123,7 +124,7 @@ def test_sound_plans_and_answers_are_sound() -> None:
 
 
 def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> None:
-    from rrr_workers.tiny.tokenizer import make_tokenizer
+    from rrr_demos.tiny.tokenizer import make_tokenizer
 
     tokenizer = make_tokenizer()
     task = FunctionCalling(
@@ -141,7 +142,7 @@ def test_the_teacher_of_functions_writes_what_the_task_shows_and_judges() -> Non
         asked = Request(row["query"], tuple(tool["name"] for tool in row["tools"]), *row["answers"])
         turns = function_world.lesson(random, [asked])
         said = [turn.content for turn in turns]
-        messages = retry_messages(task, query, said[2], said[4])
+        messages = next_prompt(LoadedTask(task, task), query, (said[2], said[4]))
         shown = tokenizer.apply_chat_template(messages, tools=task.tools(query), tokenize=False)
         assert shown == "".join(f"<|{turn.role}|>{turn.content}<|end|>" for turn in turns[:-1])
         assert task.judge(query, said[6], "stop").passed

@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from real_data import rows
 
-from rrr_workers.tasks.tool_calls import FORMATS, NotParsable, detect_format
+from real_data import rows
+from rrr_workers.tasks.function_calling.tool_calls import FORMATS, NotParsable, detect_format
+from rrr_workers.tasks.reasoning import answer_part
 
 ONE = [{"name": "f", "arguments": {"a": [1, {"b": "]"}], "c": "x"}}]
 TOOLS = [{"type": "function", "function": {"name": "get it", "parameters": {"type": "object", "properties": {}}}}]
@@ -16,7 +17,7 @@ TWO = [*ONE, {"name": "g h.i", "arguments": {}}]
 
 
 def parsed(name: str, text: str) -> list[dict[str, Any]]:
-    return [{"name": call.name, "arguments": call.arguments} for call in FORMATS[name].parse(text)]
+    return [{"name": call.name, "arguments": call.arguments} for call in FORMATS[name].parse(answer_part(text)[0])]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -108,7 +109,7 @@ class Tokenizer:
 @pytest.mark.parametrize("name", ["hermes", "llama3_json", "phi4_mini_json", "xlam"])
 def test_well_formed_answers_read_as_in_vllm(name: str) -> None:
     pytest.importorskip("vllm")
-    from rrr_workers.tasks.vllm_tool_calls import VllmFormat
+    from rrr_workers.tasks.function_calling.vllm_parsers import VllmFormat
 
     theirs = VllmFormat(name, Tokenizer())
     for raw in rows("function-calling/bfcl-1000.jsonl")[::7]:
@@ -121,7 +122,7 @@ def test_well_formed_answers_read_as_in_vllm(name: str) -> None:
 
 def test_a_family_without_a_parser_here_goes_to_vllm() -> None:
     pytest.importorskip("vllm")
-    from rrr_workers.tasks.vllm_tool_calls import VllmFormat, vllm_parser_names
+    from rrr_workers.tasks.function_calling.vllm_parsers import VllmFormat, vllm_parser_names
 
     assert {"hermes", "pythonic", "mistral"} <= set(vllm_parser_names())
     pythonic = VllmFormat("pythonic", Tokenizer())

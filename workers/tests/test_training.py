@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import WorkerProcess
-from training_fixtures import STEPS, of_kind, run_training, training_config, write_failures
 
-from rrr_workers.protocol import Call, UserError, WorkerError
-from rrr_workers.tiny import countdown_world as world
+from harness import WorkerProcess
+from rrr_demos.tiny import countdown_world as world
+from rrr_workers.errors import CallFailed, UserError
+from rrr_workers.runtime.role import Call
+from training_fixtures import STEPS, of_kind, run_training, training_config, write_failures
 
 Run = tuple[Path, dict[str, Any], list[dict[str, Any]]]
 
@@ -89,7 +90,7 @@ def test_killed_in_the_middle_and_resumed_ends_where_an_unbroken_run_ends(
 ) -> None:
     output, config = tmp_path / "train", training_config(tiny_model)
     params = {"failures": str(failures), "output": str(output), "resume": False}
-    with WorkerProcess("rrr_workers.training", tmp_path / "log") as worker:
+    with WorkerProcess("rrr_workers.roles.trainer", tmp_path / "log") as worker:
         worker.start(config)
         assert worker.read_until("ready", 120)["info"]["model"] == str(tiny_model)
         worker.call(1, "train", params)
@@ -140,7 +141,7 @@ def test_stale_weights_end_the_run_within_two_steps(
     from trl.generation.vllm_generation import VLLMGeneration
 
     monkeypatch.setattr(VLLMGeneration, "sync_weights", lambda _self: None)
-    with pytest.raises(WorkerError, match="the sampler does not have the trainer's weights at step 2") as caught:
+    with pytest.raises(CallFailed, match="the sampler does not have the trainer's weights at step 2") as caught:
         run_training(training_config(tiny_model), failures, tmp_path)
     assert caught.value.retryable is False
     assert "--resume" in (caught.value.cure or "")

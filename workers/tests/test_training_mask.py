@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from training_fixtures import training_config
 from trl import GRPOTrainer
 
 from rrr_workers.config import parse_config
-from rrr_workers.protocol import WorkerError
+from rrr_workers.errors import BugError, CallFailed
 from rrr_workers.training.checks import LogprobCheck, check_mask, token_gradients
 from rrr_workers.training.config import grpo_config
+from training_fixtures import training_config
 
 PROMPTS = [[11, 12, 13, 14, 15], [21, 22, 23]]
 REFLECTIONS = [[31, 32], [41, 42, 43, 44]]
@@ -59,14 +59,16 @@ def batch(*, retries: bool, masked: bool = True) -> dict[str, Any]:
     prompt_ids, prompt_mask = pad(PROMPTS, left=True)
     completions = [reflection + retry for reflection, retry in zip(REFLECTIONS, appended, strict=True)]
     completion_ids, completion_mask = pad(completions, left=False)
-    learnt = [[1] * len(reflection) + [0] * len(retry) for reflection, retry in zip(REFLECTIONS, appended, strict=True)]
+    trained = [
+        [1] * len(reflection) + [0] * len(retry) for reflection, retry in zip(REFLECTIONS, appended, strict=True)
+    ]
     shape = completion_ids.shape
     return {
         "prompt_ids": prompt_ids,
         "prompt_mask": prompt_mask,
         "completion_ids": completion_ids,
         "completion_mask": completion_mask,
-        "tool_mask": pad(learnt, left=False)[0] if masked else torch.ones(shape, dtype=torch.long),
+        "tool_mask": pad(trained, left=False)[0] if masked else torch.ones(shape, dtype=torch.long),
         "advantages": torch.tensor([0.7, -1.3]),
         "importance_sampling_ratio": torch.ones(shape),
         "ref_per_token_logps": torch.full(shape, -3.0),
@@ -105,13 +107,13 @@ def test_only_tokens_of_reflections_have_a_gradient(trainer: GRPOTrainer) -> Non
 
 
 def test_a_wrong_mask_is_refused(trainer: GRPOTrainer) -> None:
-    with pytest.raises(WorkerError, match="the loss mask is wrong: outside of the reflections"):
+    with pytest.raises(BugError, match="the loss mask is wrong: outside of the reflections"):
         check_mask(trainer, batch(retries=True, masked=False), SPANS["with"])
     lost = batch(retries=False)
     lost["tool_mask"][1, 3] = 0
-    with pytest.raises(WorkerError, match="1 tokens of reflections have none"):
+    with pytest.raises(BugError, match="1 tokens of reflections have none"):
         check_mask(trainer, lost, SPANS["without"])
-    with pytest.raises(WorkerError, match="a sequence that was not sampled"):
+    with pytest.raises(BugError, match="a sequence that was not sampled"):
         check_mask(trainer, batch(retries=True), SPANS["without"])
 
 
@@ -130,8 +132,25 @@ def logprobs(sampler: list[list[float]], step: int) -> tuple[Any, dict[str, torc
 def test_the_logprob_check_counts_reflection_tokens_alone() -> None:
     check = LogprobCheck(0.1)
     assert check.check(*logprobs([[-1.0, -2.3], [-3.0, 0.0]], 0)) == pytest.approx(0.1, abs=1e-5)
-    with pytest.raises(WorkerError, match=r"trainer's weights at step 8: .*first update it was 0\.1"):
+    # Gaps of opposite signs add up: 0.2 and -0.1.
+    assert check.check(*logprobs([[-1.2, -1.9], [-3.0, 0.0]], 7)) == pytest.approx(0.1, abs=1e-5)
+    with pytest.raises(CallFailed, match=r"trainer's weights at step 8: .*first update it was 0\.1"):
         check.check(*logprobs([[-1.0, -2.0], [-4.0, 0.0]], 7))
-    with pytest.raises(WorkerError, match="disagree before any update") as caught:
+    with pytest.raises(CallFailed, match="disagree before any update") as caught:
         check.check(*logprobs([[-1.0, -2.0], [float("nan"), 0.0]], 0))
     assert "float32" in (caught.value.cure or "")
+
+
+def test_the_logprob_check_is_over_the_tokens_of_all_processes() -> None:
+    trainer, inputs = logprobs([[-1.0, -2.3], [-3.0, 0.0]], 0)  # a gap of 0.3 over 3 tokens
+    other = torch.tensor([0.6, 9.0])  # and of 0.6 over 9 elsewhere
+    trainer.accelerator.reduce = lambda tensor: tensor + other
+    assert LogprobCheck(1.0).check(trainer, inputs) == pytest.approx(0.9 / 12, abs=1e-5)
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    trainer, inputs = logprobs([[-1.5, -2.5], [-3.5, 0.0]], 3)
+    assert LogprobCheck(0.5).check(trainer, inputs) == 0.5
+    with pytest.raises(CallFailed, match="trainer's weights at step 4") as caught:
+        LogprobCheck(0.499).check(trainer, inputs)
+    assert not caught.value.retryable

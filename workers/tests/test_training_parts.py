@@ -8,20 +8,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from training_fixtures import TASK, training_config, write_failures
 
+from rrr_demos.tiny.tokenizer import make_tokenizer
 from rrr_workers.config import parse_config
-from rrr_workers.episode import reflection_messages, retry_messages
-from rrr_workers.protocol import UserError, WorkerError
-from rrr_workers.tasks.countdown import Countdown
+from rrr_workers.engines.base import Completion, SamplingParams
+from rrr_workers.engines.chat import ChatEncoder
+from rrr_workers.episode import Decoding, next_prompt
+from rrr_workers.errors import CallFailed, UserError
+from rrr_workers.tasks.base import Verdict
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tiny.tokenizer import make_tokenizer
 from rrr_workers.training.checkpoints import complete_checkpoints, publish, write_folder
 from rrr_workers.training.config import grpo_config
-from rrr_workers.training.engine import Sample
 from rrr_workers.training.events import Events
-from rrr_workers.training.failures import load_failures, training_order
+from rrr_workers.training.failures import Failure, load_failures, training_order
 from rrr_workers.training.rollout import Rollout
+from training_fixtures import TASK, training_config, write_failures
 
 
 def test_every_failure_comes_once_before_any_comes_again() -> None:
@@ -41,6 +44,10 @@ def test_every_failure_comes_once_before_any_comes_again() -> None:
         ('{"id":"a","query":{},"completion":"1"}\n{"id":"b"}\n', ":2 is no failure"),
         ("{torn", ":1 is no failure"),
         ("[1]\n", ":1 is no failure"),
+        (
+            chr(10) + '{"id":"a","query":{"n":"' + chr(0x2028) + '"},"completion":"1"}' + chr(10) + "{}",
+            ":3 is no failure",
+        ),
     ],
 )
 def test_a_broken_file_of_failures_is_the_users_error(tmp_path: Path, text: str | None, message: str) -> None:
@@ -58,14 +65,17 @@ class ScriptedEngine:
     def __init__(self, answer: Callable[[str], str]):
         self._answer = answer
         self._tokenizer = make_tokenizer()
-        self.asked: list[tuple[list[int], Any]] = []
+        self.asked: list[tuple[list[int], SamplingParams]] = []
 
-    def sample(self, prompts: list[list[int]], params: list[Any]) -> list[Sample]:
+    def sample(self, prompts: list[list[int]], params: list[SamplingParams]) -> list[Completion]:
         assert len(prompts) == len(params)
         self.asked += list(zip(prompts, params, strict=True))
         texts = [self._answer(self._tokenizer.decode(prompt)) for prompt in prompts]
         ids = [[*self._tokenizer.encode(text), self._tokenizer.eos_token_id] for text in texts]
-        return [Sample(i, [-0.5] * len(i), text, "stop") for i, text in zip(ids, texts, strict=True)]
+        return [
+            Completion(text, i, len(i), len(prompt), "stop", [-0.5] * len(i))
+            for i, text, prompt in zip(ids, texts, prompts, strict=True)
+        ]
 
 
 class Stage:
@@ -75,9 +85,10 @@ class Stage:
         self, tmp_path: Path, answer: Callable[[str], str], task: type[Countdown] = Countdown, **sections: Any
     ):
         self.config = parse_config(training_config(tmp_path, **sections))
-        self.task = task(TASK["options"], TASK["prompts"])  # type: ignore[arg-type]
+        made = task(TASK["options"], TASK["prompts"])  # type: ignore[arg-type]
+        self.loaded = LoadedTask(made, made)
         self.failures = load_failures(write_failures(tmp_path / "failures.jsonl", 3))
-        self.rollout = Rollout(self.config, self.task, self.failures, make_tokenizer())
+        self.rollout = self.rollout_of(self.failures)
         self.engine = ScriptedEngine(answer)
         self.metrics: dict[str, float] = {}
         self.trainer = SimpleNamespace(
@@ -85,6 +96,9 @@ class Stage:
             state=SimpleNamespace(global_step=5),
             accelerator=SimpleNamespace(process_index=0),
         )
+
+    def rollout_of(self, failures: list[Failure]) -> Rollout:
+        return Rollout(Decoding(self.config, self.loaded), failures, ChatEncoder(make_tokenizer(), "tiny"))
 
     def retry(self, prompts: list[str], reflections: list[str]) -> list[float | None]:
         return self.rollout.retry(self.trainer, prompts, reflections, self.metrics.__setitem__)
@@ -98,13 +112,13 @@ def test_reflections_carry_the_ids_that_were_sampled(tmp_path: Path) -> None:
     stage = Stage(tmp_path, lambda _: "I was careless.")
     sampled = stage.rollout.reflect(["2", "2", "0"], stage.trainer)
     failure = stage.failures[2]
-    prompt = ids_of(reflection_messages(stage.task, failure.query, failure.answer))
+    prompt = ids_of(next_prompt(stage.loaded, failure.query, [failure.answer]))
     assert sampled["prompt_ids"][:2] == [prompt, prompt]
     completion = sampled["completion_ids"][0]
     assert sampled["logprobs"][0] == [-0.5] * len(completion)
     assert stage.rollout.span_of[(*prompt, *completion)] == range(len(prompt), len(prompt) + len(completion))
     params = [params for _, params in stage.engine.asked]
-    assert {(p.temperature, p.top_p, p.max_tokens, p.logprobs) for p in params} == {(1.0, 1.0, 16, 0)}
+    assert {(p.temperature, p.top_p, p.max_tokens, p.logprobs) for p in params} == {(1.0, 1.0, 16, True)}
     stage.retry(["2", "2", "0"], sampled["reflection"])
     seeds = [params.seed for _, params in stage.engine.asked]
     assert len(set(seeds)) == len(seeds) == 3 + 6
@@ -120,7 +134,7 @@ class PassesOnSound(Countdown):
     """Passes the answer "sound"."""
 
     def judge(self, query: Any, completion: str, finish_reason: Any) -> Any:
-        return SimpleNamespace(passed=completion == "sound")
+        return Verdict(True, "passed") if completion == "sound" else Verdict(False, "missed_target")
 
 
 def test_the_reward_is_the_share_of_retries_that_pass(tmp_path: Path) -> None:
@@ -129,7 +143,7 @@ def test_the_reward_is_the_share_of_retries_that_pass(tmp_path: Path) -> None:
     assert stage.retry(["0", "1", "2"], ["a", "b", "c"]) == [0.5, 0.0, 1.0]
     assert stage.metrics == {"second_try": 0.5}
     failure = stage.failures[1]
-    expected = ids_of(retry_messages(stage.task, failure.query, failure.answer, "b"))
+    expected = ids_of(next_prompt(stage.loaded, failure.query, [failure.answer, "b"]))
     assert [ids for ids, _ in stage.engine.asked][2:4] == [expected, expected]
     assert {params.max_tokens for _, params in stage.engine.asked} == {16}
 
@@ -163,7 +177,7 @@ def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
         def judge(self, query: Any, completion: str, finish_reason: Any) -> Any:
             raise ZeroDivisionError("a bug")
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UserError, match="judge raised ZeroDivisionError: a bug"):
         Stage(tmp_path, lambda _: "1", Broken).retry(["0"], ["a"])
 
 
@@ -172,10 +186,10 @@ def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
     assert Stage(tmp_path, lambda _: "", sampling={"max_reflection_tokens": 250}).rollout.failures == 0
     stage = Stage(tmp_path, lambda _: "")
     stage.failures[1] = replace(stage.failures[1], answer="9+" * 200)
-    rollout = Rollout(stage.config, stage.task, stage.failures, make_tokenizer())
+    rollout = stage.rollout_of(stage.failures)
     assert rollout.failures == 2
     kept = stage.failures[2]
-    prompt = ids_of(reflection_messages(stage.task, kept.query, kept.answer))
+    prompt = ids_of(next_prompt(stage.loaded, kept.query, [kept.answer]))
     assert rollout.reflect(["1"], stage.trainer)["prompt_ids"] == [prompt]
 
 
@@ -215,7 +229,7 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
     call: Any = SimpleNamespace(emit=pytest.fail, progress=pytest.fail)
     state: Any = SimpleNamespace(global_step=3, max_steps=4, is_world_process_zero=True)
     events = Events(call, SimpleNamespace(sampled_tokens=0))  # type: ignore[arg-type]
-    with pytest.raises(WorkerError, match="loss is nan at step 3"):
+    with pytest.raises(CallFailed, match="loss is nan at step 3"):
         events.on_log(None, state, None, logs={"loss": float("nan"), "reward": 0.5})  # type: ignore[arg-type]
 
 
@@ -240,4 +254,4 @@ def test_a_model_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_scripted_task_loads_as_a_users_file(tmp_path: Path) -> None:
-    assert type(load_task(parse_config(training_config(tmp_path)).task)).__name__ == "JudgedByHash"
+    assert type(load_task(parse_config(training_config(tmp_path)).task).task).__name__ == "JudgedByHash"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_calls import Bad, read, tagged
 
+from oracle_calls import Bad, read, tagged
 from rrr_workers.tasks.bounded_json import JsonError, decode, freeze
 
 _SCRIPT = Path(__file__).parents[2] / "scripts" / "check_verifiers.py"

@@ -9,13 +9,12 @@ from typing import Any
 from unittest.mock import patch
 
 from harness import resolved_config
-
+from rrr_demos.tiny import countdown_world as world
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.vllm_args import prepare_environment
-from rrr_workers.protocol import Call
-from rrr_workers.splits import content_hash
+from rrr_workers.hashing import content_hash
+from rrr_workers.runtime.role import Call
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.tiny import countdown_world as world
 
 TASK = {
     "name": f"{Path(__file__).with_name('judged_by_hash.py')}:JudgedByHash",
@@ -80,7 +79,7 @@ def _train(
         events.append(dict(event))
         on_event(events[-1], call)
 
-    call = Call(1, "train", params, emit, lambda *_: None, threading.Event())
+    call = Call("train", params, emit, lambda *_: None, threading.Event())
     try:
         return train(config, load_task(config.task), call), events
     except Exception as error:  # raised again, with the events for the test to look at

@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from rrr_workers.protocol import UserError
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import FinishReason, Message
 
 Tools = Sequence[Mapping[str, Any]]
@@ -13,12 +13,16 @@ Tools = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to sample one completion. ``temperature`` 0 is greedy, which makes ``seed`` immaterial."""
+    """How to sample one completion. ``temperature`` 0 is greedy, whatever the ``seed``."""
 
     temperature: float
     top_p: float
     max_tokens: int
     seed: int
+    #: False keeps special tokens in the text: some families mark their tool calls with them.
+    skip_special_tokens: bool = True
+    #: Ask for the log-probability of each sampled token.
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Completion:
     tokens: int
     prompt_tokens: int
     finish_reason: FinishReason
+    #: Of each of ``token_ids``, at the temperature it was sampled at; empty unless asked for.
+    logprobs: list[float] = field(default_factory=list)
 
 
 class PromptTooLong(UserError):
@@ -54,19 +60,17 @@ def check_fits(prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
 
 
 class Engine(ABC):
-    """Generates many completions at once; one instance a worker."""
-
-    #: The model's tokenizer, None where an endpoint applies the chat template.
-    tokenizer: Any = None
-    #: False keeps special tokens in the text: some families mark their tool calls with them.
-    skip_special_tokens: bool = True
+    """Generates many completions at once; a worker has one."""
 
     @abstractmethod
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
-        """The assistant's next message, ``tools`` in the chat template. Raises
-        :class:`PromptTooLong`, or a :class:`~rrr_workers.protocol.WorkerError` where this engine can't go on."""
+        """The assistant's next message, with ``tools`` in the chat template.
+
+        Raises :class:`PromptTooLong`; :class:`~rrr_workers.errors.CallFailed` where this request can't be answered, and
+        :class:`~rrr_workers.errors.WorkerFailed` where no request can be any more.
+        """
 
     @abstractmethod
     def info(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams, Tools
-from rrr_workers.protocol import UserError, WorkerError
+from rrr_workers.errors import CallFailed, UserError
 from rrr_workers.tasks.base import Message
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ class OpenAIEngine(Engine):
         """Check that the endpoint answers and knows ``model``."""
         from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
-        section = config.workers.openai
-        if section is None:
-            raise UserError("workers.openai is missing", cure="workers.engine: openai needs workers.openai.base_urls")
+        section = config.engine.openai
+        assert section is not None  # the command line checks it
         url = section.base_urls[index % len(section.base_urls)]
         name = section.model or model
         client = AsyncOpenAI(
@@ -47,15 +46,15 @@ class OpenAIEngine(Engine):
             known = [entry.id async for entry in client.models.list()]
         except APIConnectionError as error:
             raise UserError(
-                f"workers.openai: nothing answers at {url}", cure="start the server, check base_urls"
+                f"engine.openai: nothing answers at {url}", cure="start the server, check base_urls"
             ) from error
         except APIStatusError as error:
             if error.status_code in (401, 403):
-                cure = f"set the environment variable {section.api_key_env} (workers.openai.api_key_env)"
+                cure = f"set the environment variable {section.api_key_env} (engine.openai.api_key_env)"
                 raise UserError(f"{url} refuses the key: HTTP {error.status_code}", cure=cure) from error
             known = []  # an endpoint without a list of models; the first request will tell
         if known and name not in known:
-            cure = f"set workers.openai.model to one of: {', '.join(known[:10])}"
+            cure = f"set engine.openai.model to one of: {', '.join(known[:10])}"
             raise UserError(f"{url} serves no model {name!r}", cure=cure)
         return cls(client, name)
 
@@ -65,9 +64,9 @@ class OpenAIEngine(Engine):
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
-        # A server that got tools would parse the calls itself; tasks write them into the question instead.
+        # A server that got tools would parse the calls itself; rrr's tasks write them into the question instead.
         if tools is not None:
-            raise ValueError("tools need an engine with the model's tokenizer")
+            raise UserError("the task's tools need the model's own chat template", cure="use engine.name: vllm")
         from openai import APIConnectionError, APIStatusError
 
         request: Any = {
@@ -82,15 +81,17 @@ class OpenAIEngine(Engine):
             response = await self._client.chat.completions.create(**request)
         except APIStatusError as error:
             if error.status_code == 429 or error.status_code >= 500:
-                raise WorkerError(f"the endpoint keeps failing: HTTP {error.status_code}", retryable=True) from error
+                message = f"the endpoint keeps failing: HTTP {error.status_code}"
+                cure = "lower workers.max_in_flight, or raise engine.openai.max_retries"
+                raise CallFailed(message, cure=cure, retryable=True) from error
             if error.status_code == 400 and any(sign in str(error.message) for sign in _TOO_LONG):
                 raise PromptTooLong(f"the endpoint refuses a prompt: {error.message}") from error
             raise UserError(f"the endpoint refuses a request: HTTP {error.status_code}: {error.message}") from error
         except APIConnectionError as error:
-            raise WorkerError(f"the endpoint can't be reached: {error}", retryable=True) from error
+            raise CallFailed(f"the endpoint can't be reached: {error}", retryable=True) from error
         choice = response.choices[0]
         if choice.finish_reason not in ("stop", "length") or response.usage is None:
-            raise WorkerError(f"unusable reply: finish_reason {choice.finish_reason!r}, usage {response.usage}")
+            raise CallFailed(f"unusable reply: finish_reason {choice.finish_reason!r}, usage {response.usage}")
         return Completion(
             text=choice.message.content or "",
             token_ids=[],

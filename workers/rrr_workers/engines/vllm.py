@@ -3,24 +3,23 @@
 import asyncio
 import gc
 import itertools
-import json
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools, check_fits
+from rrr_workers.engines.chat import ChatEncoder, completion_of, vllm_params
 from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
-from rrr_workers.protocol import UserError, WorkerError
+from rrr_workers.errors import CallFailed, WorkerFailed
 from rrr_workers.tasks.base import Message
 
-_CACHED_PROMPTS = 4096
+_REMEMBERED_PROMPTS = 4096  # the draws of a query share theirs
 _WATCH_S = 0.5
 _SEE_LOG = "see this worker's log"
 _START_CURE = (
-    "the lines above say why; when memory ran out, lower workers.gpu_memory_utilization (on a CPU "
-    "workers.cpu_kv_cache_gib) or model.max_model_len"
+    "the lines above say why; when memory ran out, lower engine.gpu_memory_utilization (on a CPU "
+    "engine.cpu_kv_cache_gib) or model.max_model_len"
 )
 _NICENESS = 5
 _CLOSE_S = 2.0  # for the engine's processes to end by themselves
@@ -34,10 +33,7 @@ class VllmEngine(Engine):
         self.tokenizer = llm.get_tokenizer()
         self._model = model
         self._max_model_len = max_model_len
-        if not self.tokenizer.chat_template:
-            raise UserError(f"model {model} has no chat template", cure="use an instruct model, or add a chat template")
-        # The draws of a query share their prompt.
-        self._encode_cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
+        self.encoder = ChatEncoder(self.tokenizer, model, _REMEMBERED_PROMPTS)
         self._request_ids = itertools.count()
         self._requests: set[asyncio.Task[Any]] = set()
         self._dead = False
@@ -54,12 +50,12 @@ class VllmEngine(Engine):
         try:
             # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
             llm = AsyncLLM.from_engine_args(arguments)
-        except RuntimeError as error:  # its processes have logged why
-            raise WorkerError(f"vLLM did not start: {error}", cure=_START_CURE) from error
-        # What the libraries hold stays for good: walking it over and over takes a third of this process's time.
+        except RuntimeError as error:  # the engine's processes have logged why
+            raise WorkerFailed(f"vLLM did not start: {error}", cure=_START_CURE) from error
+        # Objects of the libraries live as long as this process: looking through them over and over takes a third of it.
         gc.collect()
         gc.freeze()
-        # Its processes run already. They come first where cores are scarce: the next calls wait in their queue.
+        # The engine's processes, started above, keep their priority: where cores are scarce they come first.
         os.nice(_NICENESS)
         return cls(llm, model, config.model.max_model_len)
 
@@ -74,41 +70,16 @@ class VllmEngine(Engine):
             "max_model_len": self._max_model_len,
         }
 
-    def encode(self, messages: Sequence[Message], tools: Tools | None = None) -> list[int]:
-        """Token ids of the prompt, generation prompt included."""
-        return self._encode_cached(json.dumps([list(messages), tools and list(tools)]))
-
-    def _encode(self, prompt: str) -> list[int]:
-        messages, tools = json.loads(prompt)
-        ids: list[int] = self.tokenizer.apply_chat_template(
-            messages, tools=tools, add_generation_prompt=True, return_dict=False
-        )
-        return ids
-
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
-        from vllm import SamplingParams as VllmParams
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
 
-        prompt_ids = self.encode(messages, tools)
+        prompt_ids = self.encoder.encode(messages, tools)
         check_fits(len(prompt_ids), params.max_tokens, self._max_model_len)
-        vllm_params = VllmParams(
-            temperature=params.temperature,
-            top_p=params.top_p,
-            max_tokens=params.max_tokens,
-            seed=params.seed,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            skip_special_tokens=self.skip_special_tokens,
-            skip_clone=True,  # nobody else has them
-        )
-        # Ready for the engine: a raw prompt would take its turn in vLLM's one thread for tokenizing.
-        final = await self._finished(tokens_input(prompt_ids), vllm_params)
-        if final.finish_reason not in ("stop", "length"):
-            raise WorkerError(f"vLLM ended a request with {final.finish_reason!r}", retryable=True)
-        token_ids = list(final.token_ids)
-        return Completion(final.text, token_ids, len(token_ids), len(prompt_ids), final.finish_reason)
+        # Token ids, not text: vLLM would tokenize all requests in one thread.
+        output = await self._finished(tokens_input(prompt_ids), vllm_params(params))
+        return completion_of(output, len(prompt_ids))
 
     async def _finished(self, prompt: Any, params: Any) -> Any:
         """The ``CompletionOutput`` of one request."""
@@ -120,11 +91,13 @@ class VllmEngine(Engine):
         try:
             async for output in self._llm.generate(prompt, params, str(next(self._request_ids))):
                 final = output.outputs[0]
-        except (EngineDeadError, EngineGenerateError) as error:
-            raise WorkerError(f"the vLLM engine failed: {error}", cure=_SEE_LOG, retryable=True) from error
+        except EngineDeadError as error:
+            raise WorkerFailed(f"the vLLM engine failed: {error}", cure=_SEE_LOG) from error
+        except EngineGenerateError as error:  # this request alone
+            raise CallFailed(f"vLLM failed a request: {error.__cause__!r}", cure=_SEE_LOG, retryable=True) from error
         except asyncio.CancelledError:
             if self._dead:
-                raise WorkerError("the vLLM engine died", cure=_SEE_LOG, retryable=True) from None
+                raise WorkerFailed("the vLLM engine died", cure=_SEE_LOG) from None
             raise
         finally:
             self._requests.discard(request)

@@ -27,12 +27,12 @@ def prepare_environment(config: Config, engines: int | None = None) -> None:
     """Environment of this process and of the engine's processes. Call it before torch or vLLM is imported.
 
     ``engines``: engine processes that share the machine, to divide its cores by; default: the config's workers.
-    Variables that the user set win, but for the one that would override the config.
+    Variables that the user has set are kept, except for the one that would override the config.
     """
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if not is_cpu_backend():
         return
-    processes = (engines or config.workers.count) * config.workers.tensor_parallel
+    processes = (engines or config.workers.count) * config.engine.tensor_parallel
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     # vLLM's own binding puts every engine of the machine on the same cores, and spinning threads starve each other.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
@@ -55,10 +55,10 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
         "dtype": dtype,
         "max_model_len": config.model.max_model_len,
         "max_num_seqs": config.workers.max_in_flight,
-        "tensor_parallel_size": config.workers.tensor_parallel,
-        "gpu_memory_utilization": config.workers.gpu_memory_utilization,
-        "enable_prefix_caching": config.workers.prefix_caching,
-        "enforce_eager": config.workers.enforce_eager,
+        "tensor_parallel_size": config.engine.tensor_parallel,
+        "gpu_memory_utilization": config.engine.gpu_memory_utilization,
+        "enable_prefix_caching": config.engine.prefix_caching,
+        "enforce_eager": config.engine.enforce_eager,
         "disable_log_stats": True,
         "seed": config.seed,
     }
@@ -66,7 +66,7 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
         dtype = checkpoint_dtype(model, arguments["revision"]) if dtype == "auto" else dtype
         arguments |= {
             "dtype": dtype,
-            "kv_cache_memory_bytes": int(config.workers.cpu_kv_cache_gib * _GIB),
+            "kv_cache_memory_bytes": int(config.engine.cpu_kv_cache_gib * _GIB),
             # A seeded request crashes the engine once its prompt is prefilled in chunks ("CPU Generator does not
             # use offset").
             "enable_chunked_prefill": False,

@@ -1,10 +1,15 @@
-"""The one interface between rrr and a task: normalise a row, render its prompt, judge a completion."""
+"""A task: data rows to queries, queries to prompts, completions to verdicts."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+from rrr_workers.errors import UserError
+from rrr_workers.text import clip
+
+_SHOWN = 200  # characters of what is refused
 Message = dict[str, Any]
 FinishReason = Literal["stop", "length"]
 
@@ -13,12 +18,22 @@ class BadRow(ValueError):
     """A data row that this task can't use. The message names what is wrong and the offending value."""
 
 
+def check_plain_json(fields: Any) -> None:
+    """Raise :class:`BadRow` for what JSON in UTF-8 can't hold: NaN, infinity, lone surrogates, objects of Python."""
+    try:
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadRow(f"a lone surrogate, {error.object[error.start]!a}, in {clip(ascii(fields), _SHOWN)}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRow(f"not plain JSON: {error}, in {clip(ascii(fields), _SHOWN)}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One normalised problem.
 
     ``id`` is a content hash; ``fields`` is what prompts and the verifier need, plain JSON;
-    ``split_key`` is shared by all queries that must stay on one side of the train/test split.
+    ``split_key`` is shared by all queries that must stay on one side of the train/test split (None: the id alone).
     """
 
     id: str
@@ -28,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the verifier says of one completion. ``kind`` is ``"passed"`` or one of the task's ``error_kinds``."""
+    """What the verifier says of one completion. ``kind`` is ``"passed"`` or one of the verifier's ``error_kinds``."""
 
     passed: bool
     kind: str
@@ -45,16 +60,28 @@ class Prompts:
     system: str | None = None
 
 
-class Task(ABC):
-    """Subclass this, name the class in the config, and every command works with it."""
+class Verifier(ABC):
+    """Whatever judges completions."""
+
+    #: The kinds of its failed verdicts; None where they are known to it alone, as with an outside program.
+    error_kinds: tuple[str, ...] | None
+    #: Whether ``judge`` waits for another process: an event loop must then call it in a thread.
+    waits: bool = False
+
+    @abstractmethod
+    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+        """Verdict on one completion. Never evaluates it as code; raises only on a bug of the verifier itself."""
+
+
+class UnjudgedTask(ABC):
+    """Rows and prompts, without a verifier: the config must bring one."""
 
     name: str
-    error_kinds: tuple[str, ...]
     default_prompts: Prompts
     placeholders: ClassVar[tuple[str, ...]]
-    #: ``judge`` waits for another process: in an event loop it is called in a thread.
-    blocking: bool = False
-    #: False where the verifier needs the special tokens of the completion's text; final once the tokenizer is known.
+    #: Whether the prompts end with ``<think>``, so that completions begin inside of reasoning.
+    reasoning_opened: bool = False
+    #: False where the verifier needs the special tokens in a completion's text; final once the tokenizer is known.
     skip_special_tokens: bool = True
 
     def __init__(self, options: Mapping[str, Any] | None = None, prompts: Mapping[str, str | None] | None = None):
@@ -65,10 +92,6 @@ class Task(ABC):
     @abstractmethod
     def normalise(self, raw: Mapping[str, Any]) -> Query:
         """One data row -> Query. Raises :class:`BadRow`."""
-
-    @abstractmethod
-    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
-        """Verdict on one completion. Never evaluates it as code; raises only on a bug of the verifier itself."""
 
     def prompt_fields(self, query: Query) -> dict[str, Any]:
         """Values for ``placeholders``, which the prompt templates may use."""
@@ -98,17 +121,11 @@ class Task(ABC):
         return {}
 
     def generate(self, rows: int, seed: int) -> Iterator[dict[str, Any]]:
-        """Endless-enough raw rows for ``data.source: generator``; tasks without a generator leave this alone."""
-        raise NotImplementedError(f"task {self.name!r} has no generator; use data.source: jsonl, parquet or hub")
+        """``rows`` raw rows for ``data.source: generator``; tasks without a generator leave this alone."""
+        raise UserError(f"task {self.name!r} has no generator", cure="use data.source: jsonl, parquet or hub")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One judged completion and what it cost."""
+class Task(UnjudgedTask, Verifier):
+    """A task that judges by itself. Subclass this, name the class in the config, and every command works with it."""
 
-    completion: str
-    tokens: int
-    finish_reason: FinishReason
-    verdict: Verdict
-    token_ids: list[int] = field(default_factory=list)
-    prompt_tokens: int = 0
+    error_kinds: tuple[str, ...]

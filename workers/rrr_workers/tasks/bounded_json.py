@@ -14,6 +14,8 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from rrr_workers.text import clip
+
 MAX_CHARS = 65_536
 MAX_DEPTH = 64
 MAX_NUMBER_CHARS = 400
@@ -65,8 +67,7 @@ def freeze(value: Any) -> Any:
 
 def show(value: Any, limit: int = 80) -> str:
     """A decoded value as short ASCII JSON, for messages."""
-    text = json.dumps(_displayable(value))
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    return clip(json.dumps(_displayable(value)), limit)
 
 
 def _displayable(value: Any) -> Any:

@@ -3,9 +3,9 @@
     to it:    {"id": 1, "query": {...}, "completion": "...", "finish_reason": "stop" or "length"}
     from it:  {"id": 1, "passed": false, "kind": "wrong_sum", "detail": "3 instead of 4"}      (kind, detail: optional)
 
-A verdict is only what such a line says. A process that exits, hangs over ``timeout_s`` or prints anything else is
-broken: it is started afresh and asked once more, then :class:`~rrr_workers.protocol.UserError` ends the run. Its stderr
-goes to this worker's, and the last lines into the error.
+A verdict is only what such a line says. A process that exits, takes longer than ``timeout_s`` or prints anything
+else is broken: it is started again and asked once more, then :class:`~rrr_workers.errors.UserError` ends the run. Its
+stderr goes to this worker's, and the last lines into the error.
 """
 
 import json
@@ -18,11 +18,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import IO, Any, cast
 
-from rrr_workers.protocol import UserError
-from rrr_workers.tasks.base import FinishReason, Query, Verdict
+from rrr_workers.errors import UserError
+from rrr_workers.tasks.base import FinishReason, Query, Verdict, Verifier
+from rrr_workers.text import clip
 
 _STDERR_LINES = 10
-_SHOWN = 200
+_MOST_SHOWN = 200
 _STOP_S = 5.0
 
 
@@ -30,8 +31,11 @@ class Broken(Exception):
     """The verifier gave no verdict; the message says what it did instead."""
 
 
-class CommandVerifier:
+class CommandVerifier(Verifier):
     """Judges with one process, one completion at a time; calls from many threads wait for each other."""
+
+    error_kinds = None
+    waits = True
 
     def __init__(self, command: Sequence[str], timeout_s: float):
         self._command = list(command)
@@ -101,7 +105,7 @@ class _Process:
     def exchange(self, line: str, timeout_s: float) -> str:
         """The next line of the child after it got ``line``. Raises :class:`Broken`."""
         if not self._lines.empty() and (left_over := self._lines.get()) is not None:
-            raise Broken(f"it printed a line nobody asked for: {_clip(left_over)}")
+            raise Broken(f"it printed a line nobody asked for: {_shown(left_over)}")
         # A child that doesn't read blocks the write of a long line; killing it frees it.
         started = time.monotonic()
         late = Broken(f"it gave no answer within {timeout_s:g} s")
@@ -145,7 +149,7 @@ class _Process:
 
     def _read_errors(self, stream: IO[str]) -> None:
         for line in stream:
-            self._errors.append(_clip(line.rstrip("\n")))
+            self._errors.append(_shown(line))
             sys.stderr.write(line)
 
 
@@ -153,16 +157,17 @@ def _read_verdict(line: str, request: int) -> Verdict:
     try:
         answer = json.loads(line)
     except (ValueError, RecursionError):
-        raise Broken(f"it printed no JSON but {_clip(line)}") from None
+        raise Broken(f"it printed no JSON but {_shown(line)}") from None
     if not isinstance(answer, dict) or answer.get("id") != request or not isinstance(answer.get("passed"), bool):
-        raise Broken(f'its answer needs "id": {request} and "passed": true or false, it is {_clip(line)}')
+        raise Broken(f'its answer needs "id": {request} and "passed": true or false, it is {_shown(line)}')
     passed: bool = answer["passed"]
     kind, detail = answer.get("kind", "failed"), answer.get("detail", "")
     if not isinstance(kind, str) or not isinstance(detail, str):
-        raise Broken(f"kind and detail must be texts, the answer is {_clip(line)}")
+        raise Broken(f"kind and detail must be texts, the answer is {_shown(line)}")
+    if not passed and kind == "passed":
+        raise Broken(f'"passed" and "kind" contradict each other: {_shown(line)}')
     return Verdict(passed, "passed" if passed else kind, detail)
 
 
-def _clip(text: str) -> str:
-    text = text.rstrip("\n")
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+def _shown(line: str) -> str:
+    return clip(line.rstrip("\n"), _MOST_SHOWN)

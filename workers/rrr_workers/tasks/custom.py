@@ -7,15 +7,14 @@ task:
   verifier: {command: [node, ./verify.mjs]}
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rrr_workers.splits import content_hash
+from rrr_workers.hashing import content_hash
 from rrr_workers.tasks import prompts
-from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
+from rrr_workers.tasks.base import BadRow, Query, UnjudgedTask, check_plain_json
 
 
 class CustomOptions(BaseModel):
@@ -37,11 +36,10 @@ class CustomOptions(BaseModel):
         return self
 
 
-class Custom(Task):
-    """Has no verifier of its own."""
+class Custom(UnjudgedTask):
+    """Has no verifier of its own: ``task.verifier`` judges."""
 
     name = "custom"
-    error_kinds = ("failed",)
     default_prompts = prompts.CUSTOM
     placeholders: ClassVar[tuple[str, ...]] = ()
 
@@ -56,15 +54,9 @@ class Custom(Task):
             if raw.get(field) is None:
                 raise BadRow(f"{field} is missing")
             fields[field] = raw[field]
-        try:
-            json.dumps(fields, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BadRow(f"not plain JSON: {error}") from None
+        check_plain_json(fields)
         split_by = self.settings.split_by or self.settings.fields
         return Query(content_hash([self.name, fields])[:16], fields, [fields.get(field) for field in split_by])
 
     def reference_answer(self, query: Query) -> str | None:
         return None if self.settings.reference is None else str(query.fields[self.settings.reference])
-
-    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
-        raise NotImplementedError("task custom is judged by task.verifier")

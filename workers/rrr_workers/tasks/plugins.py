@@ -1,4 +1,4 @@
-"""Task classes by name: ``path/to/file.py:Class`` or ``package.module:Class``. Importing one runs the user's code."""
+"""A user's task classes by name: ``path/to/file.py:Class`` or ``package.module:Class``. Importing one runs its code."""
 
 import importlib
 import importlib.util
@@ -8,14 +8,14 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from rrr_workers.protocol import UserError
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Prompts, Task
 
 _ATTRIBUTES = {"name": str, "error_kinds": tuple, "default_prompts": Prompts, "placeholders": tuple}
 
 
 def find_class(name: str) -> type[Task]:
-    """The class that ``name`` says, complete. Raises :class:`UserError` that names what is missing, and where."""
+    """The class that ``name`` says. Raises :class:`UserError` where it lacks something that a task needs."""
     source, _, attribute = name.rpartition(":")
     module = _import(source, name)
     found = getattr(module, attribute, None)
@@ -25,7 +25,7 @@ def find_class(name: str) -> type[Task]:
     if not issubclass(found, Task):
         raise UserError(
             f"task.name: class {attribute} of {source} is no Task",
-            cure=f"write class {attribute}(Task), with Task from rrr_workers.tasks.base",
+            cure=f"write class {attribute}(Task), with Task from rrr_workers.api",
         )
     if found.__abstractmethods__:
         missing = ", ".join(sorted(found.__abstractmethods__))

@@ -1,7 +1,8 @@
 """Every prompt template that rrr brings along. A config replaces any of them: ``task.prompts``.
 
 Marks: [paper] verbatim from arXiv 2505.24726; [TinyZero] the public Countdown prompt that many models' numbers rest on
-(github.com/Jiayi-Pan/TinyZero), without its chat markers; [rrr] ours, where the paper gives no text.
+(github.com/Jiayi-Pan/TinyZero), without its chat markers; [rrr] ours, where the paper gives no text;
+[recalled] after the paper, but not word for word for sure.
 """
 
 from rrr_workers.tasks.base import Prompts
@@ -25,13 +26,13 @@ COUNTDOWN = Prompts(
     ),
 )
 
-# What stands in for {preamble} where the chat template doesn't present the tools itself; else it is empty. [rrr]
+# [rrr] What {preamble} stands for where the chat template doesn't present the tools itself; elsewhere it is empty.
 TOOLS_PREAMBLE = "These tools are available, one a line:\n{tools}\n{instruction}\n\n"
 
 FUNCTION_CALLING = Prompts(
     # [rrr]
     question="{preamble}{query}",
-    # [recalled] from the paper, not verbatim for sure
+    # [recalled]
     reflection=(
         "You tried performing the task, but failed in generating the correct tool call. Reflect on what went wrong and "
         "write a short explanation that will help you do better next time."

@@ -1,61 +1,73 @@
-"""From ``task`` in the config to a :class:`Task`; all mistakes in its templates are reported at once."""
+"""From ``task`` in the config to a :class:`LoadedTask`; all mistakes in its templates are reported at once."""
 
-import inspect
 from dataclasses import asdict
+from pkgutil import resolve_name
 from string import Formatter
 
 from pydantic import ValidationError
 
 from rrr_workers.config import TaskSection
-from rrr_workers.protocol import UserError, user_files
-from rrr_workers.tasks.base import Task
+from rrr_workers.errors import UserError
+from rrr_workers.tasks.base import Task, UnjudgedTask
 from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.loaded import LoadedTask, user_code
 from rrr_workers.tasks.plugins import find_class
 
 _BUILT_IN = {
-    "countdown": "rrr_workers.tasks.countdown:Countdown",
-    "function_calling": "rrr_workers.tasks.function_calling:FunctionCalling",
+    "countdown": "rrr_workers.tasks.countdown.task:Countdown",
+    "function_calling": "rrr_workers.tasks.function_calling.task:FunctionCalling",
     "custom": "rrr_workers.tasks.custom:Custom",
 }
 
 
-def load_task(section: TaskSection) -> Task:
+def load_task(section: TaskSection) -> LoadedTask:
     """The task that ``section`` names. Raises :class:`UserError` for unknown names, options and placeholders."""
-    name = section.name
-    if name not in _BUILT_IN and ":" not in name:
-        known = ", ".join(sorted(_BUILT_IN))
-        raise UserError(
-            f"task.name: unknown task {name!r}",
-            cure=f"known tasks: {known}; your own: path/to/file.py:Class or package.module:Class",
-        )
-    task_class = find_class(_BUILT_IN.get(name, name))
-    if name not in _BUILT_IN:
-        user_files.add(inspect.getfile(task_class))  # not a method's file: it may be inherited
+    task = _make_task(section)
+    problems = [
+        f"task.prompts.{key}: {problem}"
+        for key, template in templates(task).items()
+        for problem in _template_problems(template, task.placeholders)
+    ]
+    if problems:
+        known = ", ".join(f"{{{name}}}" for name in task.placeholders)
+        raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")
+    if section.verifier:
+        return LoadedTask(task, CommandVerifier(section.verifier.command, section.verifier.timeout_s))
+    if isinstance(task, Task):
+        return LoadedTask(task, task)
+    cure = f"task {section.name} needs task.verifier: {{command: [program, ...]}}"
+    raise UserError("task.verifier is missing", cure=cure)
+
+
+def templates(task: UnjudgedTask) -> dict[str, str | None]:
+    """The templates in force, by name; ``system`` is None where there is none."""
+    return asdict(task.prompts)
+
+
+def _make_task(section: TaskSection) -> UnjudgedTask:
+    task_class = _class_of(section.name)
     try:
-        task = task_class(section.options, section.prompts.model_dump())
+        with user_code(task_class, "__init__", passes=(ValidationError,)):
+            return task_class(section.options, section.prompts.model_dump())
     except ValidationError as error:
         lines = [
             f"{'.'.join(map(str, ('task.options', *issue['loc'])))}: {issue['msg']}, got {issue['input']!r}"
             for issue in error.errors()
         ]
         raise UserError("\n".join(lines), cure=f"fix task.options of task {section.name!r}") from None
-    problems: list[str] = []
-    for key, template in templates(task).items():
-        problems += [f"task.prompts.{key}: {problem}" for problem in _template_problems(template, task.placeholders)]
-    if problems:
-        known = ", ".join(f"{{{name}}}" for name in task.placeholders)
-        raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")
-    if section.verifier:
-        task.judge = CommandVerifier(section.verifier.command, section.verifier.timeout_s).judge  # type: ignore[method-assign]
-        task.blocking = True
-    elif name == "custom":
-        raise UserError("task.verifier is missing", cure="task custom needs task.verifier: {command: [program, ...]}")
-    return task
 
 
-def templates(task: Task) -> dict[str, str | None]:
-    """The templates in force, by name; ``system`` is None where there is none."""
-    return asdict(task.prompts)
+def _class_of(name: str) -> type[UnjudgedTask]:
+    if ":" in name:
+        return find_class(name)
+    if name not in _BUILT_IN:
+        known = ", ".join(sorted(_BUILT_IN))
+        raise UserError(
+            f"task.name: unknown task {name!r}",
+            cure=f"known tasks: {known}; your own: path/to/file.py:Class or package.module:Class",
+        )
+    found: type[UnjudgedTask] = resolve_name(_BUILT_IN[name])
+    return found
 
 
 def _template_problems(template: str | None, placeholders: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rrr_workers.protocol import WorkerError
+from rrr_workers.errors import BugError, CallFailed
 
 # A token that is as good as certain has no gradient to speak of (the softmax is saturated), wherever it stands.
 _CERTAIN = -1e-4
@@ -25,17 +25,16 @@ def check_mask(trainer: Any, inputs: Mapping[str, Any], span_of: Mapping[tuple[i
     """Prove on a batch as the trainer built it that the loss moves the reflections' tokens and nothing else.
 
     ``span_of`` says where the reflection stands in each sequence, from the sampler and not from the trainer's own mask.
-    Raises :class:`WorkerError` where a token outside has a gradient, or one inside has none.
+    Raises :class:`BugError` where a token outside has a gradient, or one inside has none.
     """
     reflection = reflection_positions(inputs, span_of)
     gradients = token_gradients(trainer, inputs)
     result = MaskCheck(gradients[reflection].max().item(), gradients[~reflection].max().item())
     idle = reflection[:, 1:] & (gradients[:, 1:] == 0) & (_logprobs(trainer, inputs) < _CERTAIN)
     if result.outside != 0 or not result.inside > 0 or idle.any():
-        raise WorkerError(
+        raise BugError(
             f"the loss mask is wrong: outside of the reflections the largest gradient is {result.outside:.3g} (must be "
             f"0), inside {result.inside:.3g}, and {int(idle.sum())} tokens of reflections have none",
-            type="bug",
             cure="check that the pinned version of trl is installed: scripts/setup.sh",
         )
     return result
@@ -48,9 +47,9 @@ def reflection_positions(inputs: Mapping[str, Any], span_of: Mapping[tuple[int, 
     for row, (tokens, kept) in enumerate(zip(ids, attended.bool(), strict=True)):
         span = span_of.get(tuple(tokens[kept].tolist()))
         if span is None:
-            raise WorkerError("the trainer's batch holds a sequence that was not sampled", type="bug")
-        places = kept.nonzero().squeeze(-1)[span.start : span.stop]
-        positions[row, places] = True
+            raise BugError("the trainer's batch holds a sequence that was not sampled")
+        columns = kept.nonzero().squeeze(-1)[span.start : span.stop]
+        positions[row, columns] = True
     return positions
 
 
@@ -59,7 +58,7 @@ def token_gradients(trainer: Any, inputs: Mapping[str, Any]) -> Tensor:
 
     Advantages and sampling ratios are set to one, so that the mask alone decides. The hidden state before the language
     model's head is where every path from the loss to a token's logits passes; the first token is predicted by none,
-    and its place takes the gradient of the last state, which predicts what comes after the sequence.
+    and its column takes the gradient of the last state, which predicts what comes after the sequence.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     states: list[Tensor] = []
@@ -103,7 +102,7 @@ class LogprobCheck:
     def check(self, trainer: Any, inputs: Mapping[str, Any]) -> float:
         """Mean |log-probability difference| over the reflections' tokens of all processes.
 
-        Raises :class:`WorkerError`, not to be retried, above the limit (or for a difference that is no number).
+        Raises :class:`CallFailed`, not to be retried, above the limit (or for a difference that is no number).
         """
         inside = inputs["completion_mask"].bool()
         gap = (inputs["old_per_token_logps"] - inputs["sampling_per_token_logps"])[inside].abs()
@@ -116,18 +115,18 @@ class LogprobCheck:
             self._at_start = difference
         return difference
 
-    def _error(self, difference: float, step: int) -> WorkerError:
+    def _error(self, difference: float, step: int) -> CallFailed:
         measured = (
             f"the mean difference of their log-probabilities is {difference:.3g}, "
             f"above train.max_logprob_difference ({self._limit:g})"
         )
         if step == 0:
-            return WorkerError(
+            return CallFailed(
                 f"sampler and trainer disagree before any update, at the same weights: {measured}",
                 cure="their arithmetic differs: set model.dtype: float32, or raise train.max_logprob_difference",
             )
         before = "" if self._at_start is None else f"; before the first update it was {self._at_start:.3g}"
-        return WorkerError(
+        return CallFailed(
             f"the sampler does not have the trainer's weights at step {step + 1}: {measured}{before}",
             cure="weight updates don't reach vLLM: check that the pinned versions are installed (scripts/setup.sh), "
             "then go on from the last checkpoint with --resume",

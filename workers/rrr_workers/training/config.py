@@ -10,7 +10,7 @@ from trl import GRPOConfig
 
 from rrr_workers.config import Config
 from rrr_workers.engines.vllm_args import checkpoint_dtype, is_cpu_backend
-from rrr_workers.protocol import UserError
+from rrr_workers.errors import UserError
 
 
 def compute_dtype(config: Config) -> str:

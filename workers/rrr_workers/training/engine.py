@@ -2,32 +2,22 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer.utils import ensure_master_addr_port
-from vllm import LLM, RequestOutput, SamplingParams, TokensPrompt
+from vllm import LLM, TokensPrompt
 
 from rrr_workers.config import Config
+from rrr_workers.engines.base import Completion, SamplingParams
+from rrr_workers.engines.chat import completion_of, vllm_params
 from rrr_workers.engines.vllm_args import engine_arguments
-from rrr_workers.protocol import WorkerError
-from rrr_workers.tasks.base import FinishReason
+from rrr_workers.errors import CallFailed
 from rrr_workers.training.config import compute_dtype
 
 _MOST_AT_ONCE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One completion. ``logprobs`` are those of ``token_ids``, at the temperature they were sampled at."""
-
-    token_ids: list[int]
-    logprobs: list[float]
-    text: str
-    finish_reason: FinishReason
 
 
 class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
@@ -65,18 +55,12 @@ class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
         """Give the engine the trainer's weights; what it cached under the old ones is forgotten."""
         super().sync_weights()
         if not self.llm.reset_prefix_cache():
-            raise WorkerError("vLLM kept its prefix cache over a weight update: cached blocks are in use")
+            raise CallFailed("vLLM kept its prefix cache over a weight update: cached blocks are in use")
 
-    def sample(self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]) -> list[Sample]:
+    def sample(self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]) -> list[Completion]:
         """One completion for each of ``prompts`` (token ids), in their order."""
         inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
-        return [_sample_of(output) for output in self.llm.generate(inputs, list(params), use_tqdm=False)]
-
-
-def _sample_of(output: RequestOutput) -> Sample:
-    done = output.outputs[0]
-    if done.finish_reason not in ("stop", "length"):
-        raise WorkerError(f"vLLM ended a request with {done.finish_reason!r}", retryable=True)
-    token_ids = list(done.token_ids)
-    logprobs = [place[token].logprob for place, token in zip(done.logprobs or (), token_ids, strict=False)]
-    return Sample(token_ids, logprobs, done.text, done.finish_reason)
+        requests = self.llm.generate(inputs, [vllm_params(each) for each in params], use_tqdm=False)
+        return [
+            completion_of(request.outputs[0], len(prompt)) for request, prompt in zip(requests, prompts, strict=True)
+        ]

@@ -6,7 +6,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from rrr_workers.protocol import Call, WorkerError
+from rrr_workers.errors import CallFailed
+from rrr_workers.runtime.role import Call
 from rrr_workers.training.rollout import Rollout
 
 # Event field -> TRL's log key.
@@ -55,7 +56,7 @@ class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         values: dict[str, float] = {field: logs.get(key) or 0.0 for field, key in _FIELDS.items()}
         for field, value in values.items():
             if not math.isfinite(value):
-                raise WorkerError(
+                raise CallFailed(
                     f"{field} is {value} at step {state.global_step}: training has diverged",
                     cure="lower train.learning_rate, then go on from the last checkpoint or start again",
                 )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from rrr_workers.protocol import UserError
-from rrr_workers.splits import derive_seed
+from rrr_workers.errors import UserError
+from rrr_workers.hashing import derive_seed
 from rrr_workers.tasks.base import Query
+from rrr_workers.text import clip, numbered_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +23,25 @@ class Failure:
 def load_failures(path: Path) -> list[Failure]:
     """Rows of failures.jsonl, in its order. Raises :class:`UserError` for a file that is missing, broken or empty."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        failures = [_read_failure(line, f"{path}:{number}") for number, line in numbered_lines(path)]
     except FileNotFoundError:
         raise UserError(f"there is no {path}", cure="run rrr build-failures first") from None
-    failures = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            failures.append(Failure(Query(row["id"], row["query"]), row["completion"]))
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{path}:{number} is no failure ({type(error).__name__}: {error}): {line[:200]}"
-            raise UserError(message, cure="make the file again: rrr build-failures in a new run directory") from error
     if not failures:
         cure = "give build-failures more queries or harder ones: a model that never fails has nothing to reflect on"
         raise UserError(f"{path} holds no failures", cure=cure)
     return failures
+
+
+def _read_failure(line: bytes, where: str) -> Failure:
+    try:
+        row = json.loads(line)
+        return Failure(Query(row["id"], row["query"]), row["completion"])
+    except (ValueError, KeyError, TypeError) as error:
+        shown = clip(line.decode("utf-8", "backslashreplace"), 200)
+        raise UserError(
+            f"{where} is no failure ({type(error).__name__}: {error}): {shown}",
+            cure="make the file again: rrr build-failures in a new run directory",
+        ) from error
 
 
 def training_order(failures: int, needed: int, seed: int) -> list[int]:

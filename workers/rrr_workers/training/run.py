@@ -10,8 +10,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import PromptTooLong
-from rrr_workers.protocol import Call, UserError
-from rrr_workers.tasks.base import Task
+from rrr_workers.engines.chat import ChatEncoder
+from rrr_workers.episode import Decoding
+from rrr_workers.errors import UserError
+from rrr_workers.runtime.role import Call
+from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of, write_folder
 from rrr_workers.training.config import compute_dtype, grpo_config, prompts_per_step
 from rrr_workers.training.failures import load_failures, training_order
@@ -19,7 +22,7 @@ from rrr_workers.training.rollout import Rollout
 from rrr_workers.training.trainer import ReflectionTrainer
 
 
-def train(config: Config, task: Task, call: Call) -> dict[str, Any]:
+def train(config: Config, loaded: LoadedTask, call: Call) -> dict[str, Any]:
     """Answer ``train {failures, output, resume}``; returns ``trainResult``. Blocks until the run ends or is stopped."""
     output = Path(call.params["output"])
     checkpoints, model = output / "checkpoints", output / "model"
@@ -29,9 +32,9 @@ def train(config: Config, task: Task, call: Call) -> dict[str, Any]:
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
 
     tokenizer = AutoTokenizer.from_pretrained(config.model.name, revision=config.model.revision)
-    task.use_tokenizer(tokenizer)
+    loaded.use_tokenizer(tokenizer)
     failures = load_failures(Path(call.params["failures"]))
-    rollout = Rollout(config, task, failures, tokenizer)
+    rollout = Rollout(Decoding(config, loaded), failures, ChatEncoder(tokenizer, config.model.name))
     if not rollout.failures:
         raise PromptTooLong(f"no reflection's prompt fits model.max_model_len ({config.model.max_model_len})")
     if rollout.failures < len(failures):

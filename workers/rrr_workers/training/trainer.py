@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from rrr_workers.config import Config
-from rrr_workers.protocol import Call
+from rrr_workers.runtime.role import Call
 from rrr_workers.training.checkpoints import STAGING, publish
 from rrr_workers.training.checks import LogprobCheck, check_mask
 from rrr_workers.training.engine import ColocatedEngine
@@ -48,7 +48,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._keep_checkpoints = config.train.keep_checkpoints
         self._mask_checked = False
         self._logprob_check = LogprobCheck(config.train.max_logprob_difference)
-        # TRL would make an engine of its own arguments; this one takes the place it looks in.
+        # TRL would make an engine of its own arguments; this one is put where TRL looks for it.
         self.vllm_generation = ColocatedEngine(config, self.model, self.accelerator, tokenizer)
         self.use_vllm = True
         self._last_loaded_step = -1  # the engine holds the weights of the model's folder: sync before sampling

@@ -1,0 +1,67 @@
+/** `rrr build-failures`, `rrr train`, `rrr eval`: a stage of the table, or its plan with --dry-run. */
+import { basename, extname, join } from 'node:path';
+import { runPaths } from '../run/paths.ts';
+import { executeStage } from '../stages/execute.ts';
+import { type Plan, planStage } from '../stages/plan.ts';
+import type { Stage, View } from '../stages/stage.ts';
+import { nextLine, showPath } from '../terminal/command-line.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { ProgressRenderer } from '../terminal/progress.ts';
+import { type ConfigOptions, requireConfig } from '../terminal/require-config.ts';
+import { alignColumns } from '../text.ts';
+import { resolveUserPath } from '../user-path.ts';
+
+export interface StageOptions extends ConfigOptions {
+  /** The run directory. Default: runs/<name of the config>. */
+  run?: string;
+  resume?: boolean;
+  dryRun?: boolean;
+}
+
+export async function runStage(context: Context, stage: Stage, options: StageOptions): Promise<Outcome> {
+  const config = requireConfig(context, options);
+  const name = basename(options.config, extname(options.config));
+  const run = resolveUserPath(context.cwd, options.run ?? join('runs', name));
+  if (options.dryRun) {
+    const plan = await planStage(stage, config, run);
+    return { text: renderPlan(plan), json: plan };
+  }
+  const { signal } = context;
+  const progress = new ProgressRenderer(context.stderr);
+  const summary = await executeStage(stage, {
+    config,
+    run,
+    resume: options.resume ?? false,
+    signal,
+    progress,
+  });
+  const { show } = await stage.load();
+  return show(summary, viewFrom(context, run));
+}
+
+/** How the paths of a run, and command lines about it, look to who called. */
+export function viewFrom(context: Context, run: string): View {
+  return {
+    paths: runPaths(run),
+    path: (path) => showPath(path, context.cwd),
+    next: (command) => nextLine(context, command),
+  };
+}
+
+function renderPlan(plan: Plan): string {
+  const about = (count: number | null) =>
+    count === null ? 'not known yet' : `${plan.queries.exact ? '' : 'about '}${count}`;
+  const rows = [
+    ['run', plan.run],
+    ['task', plan.task],
+    ['model', plan.model],
+    ['data', plan.data],
+    ['queries', `train ${about(plan.queries.train)}, test ${about(plan.queries.test)}`],
+    ['seed', `${plan.seed}`],
+    ...Object.entries(plan.work).map(([key, value]) => [key, `${value}`]),
+    ...plan.processes.map(({ role, count, what }) => ['starts', `${count} x ${role}: ${what}`]),
+    ...plan.writes.map((path) => ['writes', path]),
+    ...plan.missing.map((path) => ['missing', path]),
+  ];
+  return [`rrr ${plan.command} would do this:`, ...alignColumns(rows, '  ')].join('\n');
+}

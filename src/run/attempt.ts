@@ -1,0 +1,158 @@
+/**
+ * Beginning and ending an attempt at a stage. A stage belongs to the config that started it: going on under another
+ * config, starting over unasked, and writing over finished work are errors before anything is touched.
+ */
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.ts';
+import { InterruptedError, UserError } from '../errors.ts';
+import { makeRunDirectory } from './directory.ts';
+import { readJson, replaceJson } from './files.ts';
+import { fingerprint, flatten, listDifferences } from './fingerprint.ts';
+import { lockRun } from './lock.ts';
+import { openLog } from './log.ts';
+import { readManifest, updateManifest } from './manifest.ts';
+import { type RunPaths, runPaths } from './paths.ts';
+import type { StageRecord } from './records.ts';
+
+/** What of a stage decides whether work of an earlier attempt can be gone on with. */
+export interface StageIdentity {
+  /** Its key in run.json, and the name of its folder. */
+  name: string;
+  /** The command that a person runs to get it done, such as "build-failures". */
+  command: string;
+  /** The part of the config that decides its result. How fast and where it is made may change on the way. */
+  decides(config: Config): object;
+}
+
+export interface AttemptRequest {
+  run: string;
+  stage: StageIdentity;
+  config: Config;
+  resume: boolean;
+}
+
+export type Attempt =
+  /** Finished by an earlier attempt: there is nothing left to do. */
+  | { finished: true; paths: RunPaths }
+  | {
+      finished: false;
+      paths: RunPaths;
+      log: Logger;
+      /** An earlier attempt may have left work. */
+      resumed: boolean;
+      /** Runs the stage's work, records how it ended, and gives the run's lock back. */
+      during<T>(work: () => Promise<T>): Promise<T>;
+    };
+
+/** Throws UserError when the run directory can't take the stage. */
+export function beginAttempt(request: AttemptRequest): Attempt {
+  const { run, stage, config } = request;
+  const paths = runPaths(run);
+  if (checkStage(request)?.status === 'finished') return { finished: true, paths };
+  makeRunDirectory(run);
+  const unlock = lockRun(paths.lock);
+  try {
+    const record = checkStage(request); // again: another process may have ended it meanwhile
+    if (record?.status === 'finished')
+      throw new UserError(`the ${stage.name} stage of ${run} has just been finished`);
+    mkdirSync(paths.stage(stage.name), { recursive: true });
+    replaceJson(paths.stageConfig(stage.name), config);
+    return {
+      paths,
+      log: openLog(paths),
+      finished: false,
+      resumed: record !== undefined,
+      during: (work) => runWork(request, record, work).finally(unlock),
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function runWork<T>(
+  { run, stage, config }: AttemptRequest,
+  earlier: StageRecord | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const record: StageRecord = {
+    status: 'running',
+    config_sha: fingerprint(flatten(stage.decides(config))),
+    started: earlier?.started ?? new Date().toISOString(),
+    finished: null,
+    attempts: (earlier?.attempts ?? 0) + 1,
+    seconds: earlier?.seconds ?? 0,
+  };
+  const save = () =>
+    updateManifest(runPaths(run), ({ stages }) => {
+      stages[stage.name] = record;
+    });
+  const startedAt = Date.now();
+  const end = (status: 'finished' | 'interrupted' | 'failed') => {
+    record.status = status;
+    record.finished = status === 'finished' ? new Date().toISOString() : null;
+    record.seconds = (earlier?.seconds ?? 0) + (Date.now() - startedAt) / 1000;
+    save();
+  };
+  save();
+  try {
+    const result = await work();
+    end('finished');
+    return result;
+  } catch (error) {
+    try {
+      end(error instanceof InterruptedError ? 'interrupted' : 'failed');
+    } catch {
+      // The disk is full, say: the stage stays "running", as after a kill, and what is thrown is why it ended.
+    }
+    throw error;
+  }
+}
+
+/** Throws UserError unless `stage` is finished under this config. */
+export function requireFinished(run: string, stage: StageIdentity, config: Config): void {
+  const record = readManifest(runPaths(run))?.stages[stage.name];
+  if (record?.status !== 'finished') {
+    throw new UserError(`${run} holds no finished ${stage.name} stage`, {
+      cure: `run rrr ${stage.command} first`,
+    });
+  }
+  refuseOtherConfig(run, stage, config, record);
+}
+
+/** What an earlier attempt left. Throws UserError when it can't be gone on with. */
+function checkStage({ run, stage, config, resume }: AttemptRequest): StageRecord | undefined {
+  const record = readManifest(runPaths(run))?.stages[stage.name];
+  if (!record || (record.status !== 'finished' && !holdsWork(run, stage))) return undefined;
+  refuseOtherConfig(run, stage, config, record);
+  if (resume) return record;
+  if (record.status === 'finished') {
+    throw new UserError(`the ${stage.name} stage of ${run} is finished`, {
+      cure: 'use another run directory (--run) to do it again; --resume accepts what is there',
+    });
+  }
+  throw new UserError(`${run} holds an unfinished ${stage.name} stage`, {
+    cure: '--resume goes on with it; --run DIR starts another run',
+  });
+}
+
+/** A stage that failed on its inputs left nothing to protect: with these put right it may be begun as if never before. */
+function holdsWork(run: string, { name }: StageIdentity): boolean {
+  const folder = runPaths(run).stage(name);
+  return readdirSync(folder, { withFileTypes: true }).some(
+    (entry) =>
+      entry.name !== 'config.json' && (entry.isDirectory() || statSync(join(folder, entry.name)).size > 0),
+  );
+}
+
+function refuseOtherConfig(run: string, stage: StageIdentity, config: Config, record: StageRecord): void {
+  const now = flatten(stage.decides(config));
+  if (fingerprint(now) === record.config_sha) return;
+  const saved = readJson(runPaths(run).stageConfig(stage.name)) as Config | undefined;
+  throw new UserError(`the ${stage.name} stage of ${run} belongs to another config`, {
+    details: saved ? listDifferences(flatten(stage.decides(saved)), now) : [],
+    cure: 'use that config, or another run directory (--run)',
+  });
+}

@@ -1,0 +1,53 @@
+/** Progress that is also told in RUN/status.json, at most once a second. */
+
+import type { Progress, ProgressUpdate } from './progress.ts';
+import type { StatusFile } from './records.ts';
+import { writeStatusFile } from './status-file.ts';
+
+const WRITE_EVERY_MS = 1000;
+
+export class RecordedProgress implements Progress {
+  readonly #inner: Progress;
+  readonly #path: string;
+  #status: StatusFile | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(inner: Progress, path: string) {
+    this.#inner = inner;
+    this.#path = path;
+  }
+
+  /** Writes at once, so the first call must come from the holder of the run's lock. */
+  start(phase: string, total: number | null, done = 0): void {
+    const now = new Date().toISOString();
+    const { pid } = process;
+    this.#status = { pid, phase, done, total, before: done, counters: {}, started: now, updated: now };
+    this.#write();
+    this.#inner.start(phase, total, done);
+  }
+
+  update(update: ProgressUpdate): void {
+    if (this.#status) {
+      Object.assign(this.#status, update, { updated: new Date().toISOString() });
+      this.#timer ??= setTimeout(() => this.#write(), WRITE_EVERY_MS).unref();
+    }
+    this.#inner.update(update);
+  }
+
+  note(line: string): void {
+    this.#inner.note(line);
+  }
+
+  finish(): void {
+    // Only what is still owed: the lock may be given back by now.
+    if (this.#timer) this.#write();
+    this.#status = undefined;
+    this.#inner.finish();
+  }
+
+  #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#status) writeStatusFile(this.#path, this.#status);
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Every file of a run directory as its writers and readers know it; where each of them is, is in paths.ts. Not here are
+ * the two that have their schema elsewhere: data/*.jsonl are lines of `Query`, train/events.jsonl lines of `trainEvent`
+ * (protocol/methods.ts), and the report's files, which nothing reads.
+ */
+import { z } from 'zod';
+import { JsonText } from '../protocol/jsonl.ts';
+import { attempt, episodeResult, failuresResult } from '../protocol/methods.ts';
+
+const count = z.int().nonnegative();
+/** Verdicts by kind, "passed" included. */
+const kinds = z.record(z.string(), count);
+
+/**
+ * run.json says which format its directory has. A reader accepts every format from 2 on; directories of the time before
+ * formats were numbered are refused.
+ */
+export const RUN_FORMAT = 2;
+
+const stageRecord = z.object({
+  /** running: also when it was killed. */
+  status: z.enum(['running', 'interrupted', 'failed', 'finished']),
+  /** Hash of the parts of the config that decide the stage's result. */
+  config_sha: z.string(),
+  started: z.string(),
+  finished: z.string().nullable(),
+  /** Times the stage was started, and the wall-clock seconds of all of them but those that were killed. */
+  attempts: z.int().positive(),
+  seconds: z.number().nonnegative(),
+});
+export type StageRecord = z.output<typeof stageRecord>;
+
+/** run.json: what a run directory holds. */
+export const manifest = z.object({
+  format: z.int(),
+  rrr_version: z.string(),
+  created: z.string(),
+  /** Hash of the parts of the config that the prepared data follows from, once it is prepared. */
+  data_sha: z.string().optional(),
+  /** The prompt templates that are in force. */
+  prompts: z.record(z.string(), z.string().nullable()).optional(),
+  /** By the stage's name. */
+  stages: z.record(z.string(), stageRecord),
+});
+export type Manifest = z.output<typeof manifest>;
+
+/** status.json: what the process that works on the run last said of its progress. */
+export const statusFile = z.object({
+  /** The process that wrote it. */
+  pid: z.int(),
+  phase: z.string(),
+  done: count,
+  total: count.nullable(),
+  /** What earlier attempts had done: it doesn't count for the rate. */
+  before: count,
+  counters: z.record(z.string(), z.union([z.number(), z.string()])),
+  /** When the phase started, and when `done` was last reported. */
+  started: z.iso.datetime(),
+  updated: z.iso.datetime(),
+});
+export type StatusFile = z.output<typeof statusFile>;
+
+/** workers.jsonl: what became of each worker process. */
+export const workerEvent = z.intersection(
+  z.object({
+    /** Milliseconds since 1970. */
+    time: z.number(),
+    /** Process id of the rrr that started the worker. */
+    rrr: z.int(),
+    worker: z.string(),
+  }),
+  z.discriminatedUnion('event', [
+    /** `pid` leads the worker's process group. */
+    z.object({ event: z.literal('started'), pid: z.int().nullable() }),
+    z.object({ event: z.literal('hello'), versions: z.record(z.string(), z.string()) }),
+    z.object({ event: z.literal('ready') }),
+    z.object({ event: z.literal('lost'), reason: z.string() }),
+    z.object({ event: z.literal('exited'), how: z.string() }),
+  ]),
+);
+export type WorkerEvent = z.output<typeof workerEvent>;
+
+/** failures/journal.jsonl: the result of each query, as it arrived. */
+export const failuresJournalRecord = z.object({ id: z.string(), index: count, result: failuresResult });
+
+/** failures/failures.jsonl: the data set of failures, in the order of the data. */
+const failureRow = z.object({
+  id: z.string(),
+  index: count,
+  query: z.instanceof(JsonText),
+  draw: count,
+  completion: z.string(),
+  kind: z.string(),
+  detail: z.string(),
+  tokens: count,
+  finish_reason: attempt.shape.finish_reason,
+});
+export type FailureRow = z.output<typeof failureRow>;
+
+/** failures/tallies.jsonl: one line for each query, in the order of the data. */
+export const tally = z.object({
+  id: z.string(),
+  index: count,
+  draws: count,
+  passed: count,
+  /** Chance that one draw passes: unbiased, see stages/failures/pass-rate.ts. Null without a draw. */
+  pass_rate: z.number().nullable(),
+  kinds,
+  prompt_tokens: count,
+  completion_tokens: count,
+  kept: z.boolean(),
+});
+export type Tally = z.output<typeof tally>;
+
+/** failures/summary.json. */
+export const failuresSummary = z.object({
+  /** Queries sampled, and those kept with a failure. */
+  queries: count,
+  kept: count,
+  failures: count,
+  /** Queries without a draw: their prompt doesn't fit model.max_model_len. */
+  too_long: count,
+  draws: count,
+  wasted_draws: count,
+  /** Mean of the queries' pass rates. Null without a draw. */
+  pass_rate: z.number().nullable(),
+  /** How the draws ended; sums to `draws`. */
+  kinds,
+  prompt_tokens: count,
+  completion_tokens: count,
+});
+export type FailuresSummary = z.output<typeof failuresSummary>;
+
+/** train/summary.json. */
+export const trainSummary = z.object({
+  steps: count,
+  /** Times the trainer was started again after a crash, in the attempt that finished. */
+  restarts: count,
+  /** Share of the retries that passed: mean of the first and of the last tenth of the steps. Null without a step. */
+  second_try: z.object({ before: z.number(), after: z.number() }).nullable(),
+  /** KL divergence from the base model at the last step. */
+  kl: z.number(),
+  /** Largest mean log-probability difference of sampler and trainer in a step. Null without a step. */
+  max_logprob_difference: z.number().nullable(),
+});
+export type TrainSummary = z.output<typeof trainSummary>;
+
+/** eval/journal.jsonl: an episode of one arm of the evaluation (report/arms.ts) on one query. */
+export const evalRecord = z.object({
+  arm: z.string(),
+  decoding: z.enum(['sampled', 'greedy']),
+  id: z.string(),
+  episode: episodeResult,
+});
+export type EvalRecord = z.output<typeof evalRecord>;

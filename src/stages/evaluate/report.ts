@@ -1,0 +1,64 @@
+/** The report of a run from the files of its run directory alone: `rrr eval` ends with it, `rrr report` makes it again. */
+import type { z } from 'zod';
+import { resolvedConfigSchema } from '../../config/schema.ts';
+import { UserError } from '../../errors.ts';
+import { prepareResult, trainEvent } from '../../protocol/methods.ts';
+import { aggregate } from '../../report/aggregate.ts';
+import { renderHtml } from '../../report/html.ts';
+import { renderMarkdown } from '../../report/markdown.ts';
+import type { Report, ReportInput } from '../../report/report.ts';
+import { readJson, replaceFile, replaceJson } from '../../run/files.ts';
+import { readLines, readQueries } from '../../run/journal.ts';
+import { readManifest } from '../../run/manifest.ts';
+import type { RunPaths } from '../../run/paths.ts';
+import { evalRecord, tally, workerEvent } from '../../run/records.ts';
+
+/** Throws UserError where the run's evaluation is not complete. */
+export async function writeReport(paths: RunPaths): Promise<Report> {
+  const report = aggregate(await readRun(paths));
+  replaceJson(paths.report('json'), report);
+  replaceFile(paths.report('md'), renderMarkdown(report));
+  replaceFile(paths.report('html'), renderHtml(report));
+  return report;
+}
+
+async function readRun(paths: RunPaths): Promise<ReportInput> {
+  const manifest = readManifest(paths);
+  if (manifest?.stages.eval?.status !== 'finished') {
+    throw new UserError(`${paths.run} holds no finished evaluation`, { cure: 'run rrr eval first' });
+  }
+  const stages = Object.entries(manifest.stages);
+  const config = resolvedConfigSchema.parse(readJson(paths.stageConfig('eval')));
+  // Where another run's model is evaluated, the failures and the training of this run say nothing about it.
+  const own = config.eval.model === undefined;
+  return {
+    rrr: manifest.rrr_version,
+    versions: await readVersions(paths.workerEvents),
+    seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
+    config,
+    trainedModel: config.eval.model ?? paths.trainedModel,
+    data: prepareResult.parse(readJson(paths.dataSummary)),
+    tallies: own ? await readAll(paths.tallies, tally) : [],
+    events: own ? await readAll(paths.trainEvents, trainEvent) : [],
+    queries: await collect(readQueries(paths.testQueries)),
+    records: await readAll(paths.evalJournal, evalRecord),
+  };
+}
+
+async function readAll<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
+  return (await collect(readLines(path))).map((line) => schema.parse(line));
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** What the workers said of themselves when they started. */
+async function readVersions(path: string): Promise<Record<string, string>> {
+  const versions: Record<string, string> = {};
+  for (const event of await readAll(path, workerEvent))
+    if (event.event === 'hello') Object.assign(versions, event.versions);
+  return versions;
+}

@@ -1,0 +1,47 @@
+/** An attempt at a stage: what it needs is checked, the run is locked, and what happens is recorded. */
+import type { Config } from '../config/schema.ts';
+import type { Launcher } from '../launch/launcher.ts';
+import { localLauncher } from '../launch/local.ts';
+import { beginAttempt, requireFinished } from '../run/attempt.ts';
+import type { Progress } from '../run/progress.ts';
+import { RecordedProgress } from '../run/recorded-progress.ts';
+import { WorkerEvents } from '../run/worker-events.ts';
+import type { Stage } from './stage.ts';
+import { findStage } from './table.ts';
+
+export interface StageRequest {
+  config: Config;
+  /** The run directory, absolute. */
+  run: string;
+  resume: boolean;
+  /** Its abort asks for an end in good order; the stage then throws its reason. */
+  signal: AbortSignal;
+  progress: Progress;
+  /** Where processes start. Default: this machine. */
+  launcher?: Launcher;
+}
+
+/** Returns the stage's summary, also where an earlier attempt had finished it. Throws an RrrError. */
+export async function executeStage<Summary>(stage: Stage<Summary>, request: StageRequest): Promise<Summary> {
+  const { config, run, signal } = request;
+  for (const name of stage.needs(config)) requireFinished(run, findStage(name), config);
+  const work = await stage.load();
+  const attempt = beginAttempt({ ...request, stage });
+  const { paths } = attempt;
+  if (attempt.finished) return work.readSummary(paths);
+  const { log, resumed } = attempt;
+  if (request.resume && !resumed)
+    request.progress.note(`there is no ${stage.name} stage to go on with in ${run}: it starts anew`);
+  await attempt.during(async () => {
+    const launcher = request.launcher ?? localLauncher(config, paths.logs);
+    const recorder = await WorkerEvents.open(paths, log);
+    const progress = new RecordedProgress(request.progress, paths.status);
+    try {
+      await work.run({ config, paths, resumed, signal, progress, log, launcher, recorder });
+    } finally {
+      progress.finish();
+      recorder.close();
+    }
+  });
+  return work.readSummary(paths);
+}

@@ -1,0 +1,78 @@
+/** What a command is about to do, as data: shown by --dry-run before anything heavy starts. */
+import { createReadStream, existsSync } from 'node:fs';
+import type { Config } from '../config/schema.ts';
+import { LineDecoder } from '../protocol/jsonl.ts';
+import { prepareResult } from '../protocol/methods.ts';
+import { readJson } from '../run/files.ts';
+import { readManifest } from '../run/manifest.ts';
+import { type RunPaths, runPaths } from '../run/paths.ts';
+import type { PlannedQueries, Stage, StagePlan } from './stage.ts';
+import { findStage } from './table.ts';
+
+export interface Plan extends StagePlan {
+  command: string;
+  run: string;
+  model: string;
+  task: string;
+  seed: number;
+  data: string;
+  queries: PlannedQueries;
+  /** What must be there first and isn't, with the command that makes it. */
+  missing: string[];
+}
+
+export async function planStage(stage: Stage, config: Config, run: string): Promise<Plan> {
+  const paths = runPaths(run);
+  const queries = await countQueries(config, paths);
+  const { plan } = await stage.load();
+  const finished = readManifest(paths)?.stages;
+  return {
+    command: stage.command,
+    run,
+    model: config.model.name,
+    task: config.task.name,
+    seed: config.seed,
+    data: describeData(config),
+    queries,
+    ...plan(config, paths, queries),
+    missing: stage
+      .needs(config)
+      .filter((name) => finished?.[name]?.status !== 'finished')
+      .map((name) => `${paths.stage(name)}: run rrr ${findStage(name).command} first`),
+  };
+}
+
+function describeData({ data }: Config): string {
+  if (data.source === 'generator') return `generator, ${data.rows} rows`;
+  const from = data.source === 'hub' ? `${data.dataset}, split ${data.hub_split}` : `${data.path}`;
+  return `${data.source}, ${from}${data.rows === undefined ? '' : `, the first ${data.rows} rows`}`;
+}
+
+async function countQueries({ data }: Config, { dataSummary }: RunPaths): Promise<PlannedQueries> {
+  if (existsSync(dataSummary)) {
+    const { train, test } = prepareResult.parse(readJson(dataSummary));
+    return { train, test, exact: true };
+  }
+  const lines = data.source === 'jsonl' && data.path !== undefined ? await countLines(data.path) : Infinity;
+  const rows = Math.min(lines, data.rows ?? Infinity);
+  const share = (fraction: number, limit = Infinity) => {
+    const count = Math.min(Math.round(rows * fraction), limit);
+    return Number.isFinite(count) ? count : null;
+  };
+  return {
+    train: share(data.train_fraction, data.train_rows),
+    test: share(data.test_fraction, data.test_rows),
+    exact: false,
+  };
+}
+
+async function countLines(path: string): Promise<number> {
+  const decoder = new LineDecoder({ invalid: 'replace' });
+  let count = 0;
+  const tally = (line: string) => {
+    if (line.trim() !== '') count++;
+  };
+  for await (const chunk of createReadStream(path)) for (const line of decoder.push(chunk)) tally(line);
+  tally(decoder.rest);
+  return count;
+}

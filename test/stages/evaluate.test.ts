@@ -1,0 +1,224 @@
+/** The evaluation with real processes, whose sampler is test/fixtures/fake_episodes.py. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
+import type { Launcher } from '../../src/launch/launcher.ts';
+import { LocalLauncher } from '../../src/launch/local.ts';
+import { findPython } from '../../src/launch/python.ts';
+import { ARMS, type Arm } from '../../src/report/arms.ts';
+import { runPaths } from '../../src/run/paths.ts';
+import { silentProgress } from '../../src/run/progress.ts';
+import type { EvalRecord } from '../../src/run/records.ts';
+import { evaluate } from '../../src/stages/evaluate/stage.ts';
+import { executeStage } from '../../src/stages/execute.ts';
+import { failures } from '../../src/stages/failures/stage.ts';
+import { dataFingerprint } from '../../src/stages/prepare.ts';
+import { train } from '../../src/stages/train/stage.ts';
+import { episode } from '../report/fixture.ts';
+import { ScriptedLauncher } from '../workers/scripted.ts';
+import { finishStage } from './finish-stage.ts';
+
+const QUERIES = 30;
+const counts = { read: 100, train: 70, test: 30, unused: 0, duplicates: 0, skipped: 0 };
+const data = { ...counts, skipped_examples: [], prompts: {} };
+let run: string;
+let config: Config;
+/** Started workers, by the model they were given. */
+let launches: number;
+let launcher: Launcher;
+
+beforeEach(async () => {
+  run = mkdtempSync(join(tmpdir(), 'rrr-eval-'));
+  const base = join(run, 'base');
+  mkdirSync(base);
+  writeFileSync(join(base, 'config.json'), '{}');
+  writeFileSync(
+    join(run, 'a.yaml'),
+    'model: {name: ./base}\ndata: {source: generator, rows: 100}\nworkers: {count: 2, max_in_flight: 4}\n',
+  );
+  config = loadConfig({ file: 'a.yaml', sets: [], cwd: run }).config as Config;
+
+  const paths = runPaths(run);
+  const local = new LocalLauncher({
+    python: findPython({}),
+    logs: paths.logs,
+    env: { PYTHONPATH: resolve('test/fixtures') },
+  });
+  launches = 0;
+  launcher = {
+    launch: (request) => {
+      launches++;
+      return local.launch({ ...request, module: 'fake_episodes' });
+    },
+  };
+  mkdirSync(paths.data, { recursive: true });
+  const query = (target: number) => ({ id: `q${target}`, index: target, fields: { target } });
+  writeFileSync(
+    paths.testQueries,
+    Array.from({ length: QUERIES }, (_, i) => `${JSON.stringify(query(i))}\n`).join(''),
+  );
+  writeFileSync(paths.dataSummary, JSON.stringify(data));
+  for (const stage of [failures, train]) await finishStage(run, stage, config);
+  writeFileSync(paths.tallies, '');
+  writeFileSync(paths.trainEvents, '');
+});
+
+const evaluateRun = (
+  options: { resume?: boolean; signal?: AbortSignal; onUpdate?: (done: number) => void } = {},
+) =>
+  executeStage(evaluate, {
+    config,
+    run,
+    resume: options.resume ?? false,
+    signal: options.signal ?? new AbortController().signal,
+    progress: { ...silentProgress, update: ({ done }) => options.onUpdate?.(done) },
+    launcher,
+  });
+
+const readRecords = (): EvalRecord[] =>
+  readFileSync(runPaths(run).evalJournal, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+const keys = (records: readonly EvalRecord[]) =>
+  records.map(({ episode, ...key }) => JSON.stringify(key)).sort();
+
+test('each model answers every query in every mode, and the trained one reflects on the failed answers of the base', async () => {
+  await evaluateRun();
+  const records = readRecords();
+  // Of 0..29 the base model passes the eight multiples of 4: 22 failures in either mode.
+  expect(records.length).toBe(2 * (QUERIES + QUERIES + 22));
+  expect(new Set(keys(records)).size).toBe(records.length);
+  for (const { arm, decoding, id, episode } of records) {
+    if (arm !== 'trained_on_base') continue;
+    expect(episode.first).toBeNull();
+    expect(episode.rounds[0]?.reflection?.completion).toBe(`model on: base says ${decoding} ${id.slice(1)}`);
+  }
+  expect(launches).toBe(4);
+});
+
+test('what a worker is asked: a decoding, the purpose that seeds follow from, where the arm starts, and its rounds', async () => {
+  const scripted = new ScriptedLauncher({
+    call: (call, worker) =>
+      worker.answer(call, call.params.failed_answer === null ? episode(false, true) : episode(null, true)),
+  });
+  launcher = scripted;
+  config = { ...config, eval: { ...config.eval, modes: ['greedy'] } };
+  await evaluateRun();
+  const asked = scripted.workers.flatMap(({ options, calls }) =>
+    calls.map(({ method, params }) => ({ model: options.model, method, params })),
+  );
+  const query = { id: 'q7', index: 7, fields: { target: 7 } };
+  const params = { query, decoding: 'greedy', purpose: 'eval', failed_answer: null, rounds: 1 };
+  const trained = { model: runPaths(run).trainedModel, method: 'episode' };
+  const aboutIt = asked.filter((call) => JSON.stringify(call.params.query) === JSON.stringify(query));
+  expect(aboutIt).toHaveLength(3);
+  expect(aboutIt).toEqual(
+    expect.arrayContaining([
+      { model: config.model.name, method: 'episode', params },
+      { ...trained, params },
+      { ...trained, params: { ...params, failed_answer: '1 + 2' } },
+    ]),
+  );
+});
+
+test('an arm that starts from the failures of another arm of its model waits for them', async () => {
+  const again: Arm = { name: 'base_again', model: 'base', failuresOf: 'base', rounds: 2 };
+  (ARMS as Arm[]).push(again);
+  onTestFinished(() => void (ARMS as Arm[]).pop());
+  const report = await evaluateRun();
+  const records = readRecords().filter(({ arm }) => arm === again.name);
+  expect(records).toHaveLength(2 * 22);
+  for (const { decoding, id, episode } of records) {
+    expect(episode.rounds[0]?.reflection?.completion).toBe(`base on: base says ${decoding} ${id.slice(1)}`);
+    expect(episode.rounds).toHaveLength(Number(id.slice(1)) % 5 === 0 ? 1 : 2);
+  }
+  expect(report.decodings[0]?.arms.base_again?.second_try).toMatchObject({ k: 4, n: 22 });
+  expect(launches).toBe(4);
+});
+
+test('an interrupted evaluation resumes without asking twice, and its report is that of an unbroken one', async () => {
+  const controller = new AbortController();
+  const onUpdate = (done: number) => done === 11 && controller.abort(new Error('Ctrl-C'));
+  await expect(evaluateRun({ signal: controller.signal, onUpdate })).rejects.toThrow('Ctrl-C');
+  const before = readRecords();
+  expect(before.length).toBeGreaterThanOrEqual(11);
+  expect(before.length).toBeLessThan(60);
+  // A kill in the middle of an append leaves half a line.
+  writeFileSync(runPaths(run).evalJournal, '{"arm":"ba', { flag: 'a' });
+
+  await expect(evaluateRun()).rejects.toThrow('unfinished');
+  await evaluateRun({ resume: true });
+  const records = readRecords();
+  expect(records.slice(0, before.length)).toEqual(before);
+  expect(new Set(keys(records)).size).toBe(records.length);
+  expect(records.length).toBe(164);
+
+  const started = launches;
+  await evaluateRun({ resume: true });
+  expect(launches).toBe(started);
+});
+
+test('a model that another run trained needs no training here', async () => {
+  const model = join(run, 'elsewhere', 'model');
+  config = { ...config, eval: { ...config.eval, model } };
+  const paths = runPaths(run);
+  const data_sha = dataFingerprint(config);
+  const manifest = { format: 2, rrr_version: '0', created: '', data_sha, stages: {} };
+  writeFileSync(paths.manifest, JSON.stringify(manifest));
+  const report = await evaluateRun();
+  expect(report.decodings[0]?.comparisons[1]?.result).toMatchObject({
+    n: 22,
+    before: { k: 4 },
+    after: { k: 7 },
+  });
+  expect(report.models.trained).toBe(model);
+  expect(report.reward).toBeNull();
+  expect(report.verdict.at(-1)).toContain('another run');
+  expect(readFileSync(paths.report('md'), 'utf8')).toContain('by another run');
+  config = { ...config, eval: { ...config.eval, model: undefined } };
+  await expect(evaluateRun()).rejects.toThrow('no finished train stage');
+});
+
+test('the report counts what the journal says', async () => {
+  const report = await evaluateRun();
+  const [first, second] = report.decodings[0]?.comparisons ?? [];
+  expect(first?.result).toMatchObject({ n: 30, before: { k: 8 }, after: { k: 10 } });
+  // Of the 22 failures, multiples of 5 are 5, 10, 15, 25; seven are even.
+  expect(second?.result).toMatchObject({ n: 22, before: { k: 4 }, after: { k: 7 } });
+  expect(report.versions.rrr_workers).toBeDefined();
+  expect(existsSync(runPaths(run).report('html'))).toBe(true);
+});
+
+describe('before anything starts', () => {
+  test('an empty test split', async () => {
+    writeFileSync(runPaths(run).testQueries, '');
+    await expect(evaluateRun()).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('test split is empty'),
+    });
+    expect(launches).toBe(0);
+  });
+
+  test('a run that was not trained', async () => {
+    writeFileSync(
+      runPaths(run).manifest,
+      JSON.stringify({ format: 2, rrr_version: '0', created: '', stages: {} }),
+    );
+    await expect(evaluateRun()).rejects.toMatchObject({ exitCode: 2, cure: 'run rrr train first' });
+  });
+
+  test('an endpoint, which can not serve the trained model', async () => {
+    config = { ...config, engine: { ...config.engine, name: 'openai' } };
+    for (const stage of [failures, train]) await finishStage(join(run, 'other'), stage, config);
+    run = join(run, 'other');
+    await expect(evaluateRun()).rejects.toMatchObject({
+      exitCode: 2,
+      cure: expect.stringContaining('engine.name=vllm'),
+    });
+  });
+});

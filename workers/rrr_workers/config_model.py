@@ -1,0 +1,185 @@
+# Generated from config.schema.json by generate_config.py: change src/config/schema.ts, then run both again.
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    name: str
+    revision: str | None = None
+    dtype: Literal['auto', 'float32', 'bfloat16', 'float16']
+    max_model_len: int
+
+
+class Prompts(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    system: str | None = None
+    question: str | None = None
+    reflection: str | None = None
+    retry: str | None = None
+
+
+class Verifier(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    command: list[str]
+    timeout_s: float
+
+
+class Task(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    name: str
+    options: dict[str, Any]
+    prompts: Prompts
+    verifier: Verifier | None = None
+
+
+class Data(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    source: Literal['hub', 'jsonl', 'parquet', 'generator']
+    path: str | None = None
+    dataset: str | None = None
+    subset: str | None = None
+    hub_split: str
+    rows: int | None = None
+    columns: dict[str, str]
+    on_bad_row: Literal['fail', 'skip']
+    test_fraction: float
+    train_fraction: float
+    train_rows: int | None = None
+    test_rows: int | None = None
+
+
+class Sampling(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    temperature: float
+    top_p: float
+    max_answer_tokens: int
+    max_reflection_tokens: int
+
+
+class Openai(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    base_urls: list[str]
+    model: str | None = None
+    api_key_env: str
+    max_retries: int
+
+
+class Engine(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    name: Literal['vllm', 'openai']
+    tensor_parallel: int
+    gpu_memory_utilization: float
+    cpu_kv_cache_gib: float
+    enforce_eager: bool
+    prefix_caching: bool
+    openai: Openai | None = None
+
+
+class Workers(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    count: int
+    devices: list[str] | None = None
+    max_in_flight: int
+    ready_timeout_s: float
+    call_timeout_s: float
+    stop_grace_s: float
+    max_restarts: int
+
+
+class Failures(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    max_draws: int
+    failures_per_query: int
+    keep: Literal['any', 'all']
+
+
+class Train(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    devices: list[str] | None = None
+    steps: int
+    batch_size: int
+    micro_batch_size: int
+    num_generations: int
+    retries_per_reflection: int
+    reward: Literal['verifier', 'shuffled']
+    learning_rate: float
+    lr_scheduler: Literal['cosine', 'linear', 'constant', 'constant_with_warmup']
+    warmup_ratio: float
+    beta: float
+    epsilon: float
+    loss_type: Literal['grpo', 'bnpo', 'dr_grpo', 'dapo']
+    scale_rewards: Literal['group', 'batch', 'none']
+    max_grad_norm: float
+    gradient_checkpointing: bool
+    checkpoint_every: int
+    keep_checkpoints: int
+    max_logprob_difference: float
+    max_restarts: int
+    step_timeout_s: float
+    gpu_memory_utilization: float
+
+
+class Eval(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    model: str | None = None
+    modes: list[Literal['sampled', 'greedy']]
+    examples: int
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    seed: int
+    python: str | None = None
+    model: Model
+    task: Task
+    data: Data
+    sampling: Sampling
+    engine: Engine
+    workers: Workers
+    failures: Failures
+    train: Train
+    eval: Eval

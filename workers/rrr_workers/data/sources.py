@@ -1,0 +1,140 @@
+"""Raw rows from the hub, a file or a task's generator: one at a time, each with where it is, to name in an error."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rrr_workers.config import Config, Data
+from rrr_workers.errors import UserError
+from rrr_workers.tasks.base import BadRow, Query, check_plain_json
+from rrr_workers.tasks.loaded import LoadedTask, user_code
+from rrr_workers.text import clip, numbered_lines
+
+#: (where the row is, such as "rows.jsonl:3", the row).
+RawRow = tuple[str, Mapping[str, Any] | BadRow]
+_SHOWN = 200  # characters of a bad row
+_PATH_CURE = "correct data.path, or make the file again"
+
+
+def read_rows(config: Config, loaded: LoadedTask) -> Iterator[RawRow]:
+    """The first ``data.rows`` rows under the task's names for the columns; a row that can't be read is a BadRow."""
+    data = config.data
+    if data.source == "generator":
+        rows = _generated(loaded, data, config.seed)
+    elif data.source == "jsonl":
+        rows = _jsonl_rows(_path(data))
+    elif data.source == "parquet":
+        rows = _parquet_rows(_path(data))
+    else:
+        rows = _hub_rows(data)
+    for where, row in islice(rows, data.rows):
+        yield where, row if isinstance(row, BadRow) else _rename(row, data.columns)
+
+
+def query_of(loaded: LoadedTask, where: str, row: Mapping[str, Any] | BadRow) -> Query | BadRow:
+    """The query that the task makes of a row, or why it doesn't."""
+    if isinstance(row, BadRow):
+        return row
+    try:
+        query = loaded.normalise(row, where)
+        check_plain_json(query.fields)
+    except BadRow as error:
+        return error
+    return query
+
+
+def _rename(row: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any] | BadRow:
+    for column in columns.values():
+        if column not in row:
+            return BadRow(f"column {column!r} of data.columns is missing; the row has {', '.join(map(repr, row))}")
+    return {**row, **{field: row[column] for field, column in columns.items()}}
+
+
+# That data.rows, data.path and data.dataset are there where they are needed is checked by src/config/rules.ts.
+
+
+def _generated(loaded: LoadedTask, data: Data, seed: int) -> Iterator[RawRow]:
+    assert data.rows is not None
+    with user_code(type(loaded.task), "generate"):
+        for number, row in enumerate(loaded.task.generate(data.rows, seed), start=1):
+            yield f"generated row {number}", row
+
+
+def _path(data: Data) -> Path:
+    assert data.path is not None
+    return Path(data.path)
+
+
+def _jsonl_rows(path: Path) -> Iterator[RawRow]:
+    try:
+        for number, line in numbered_lines(path):
+            yield f"{path}:{number}", _parse_line(line)
+    except OSError as error:
+        raise UserError(f"data.path: can't read {path}: {error.strerror}", cure=_PATH_CURE) from error
+
+
+def _parse_line(line: bytes) -> Mapping[str, Any] | BadRow:
+    try:
+        row = json.loads(line.decode("utf-8-sig").strip())
+    except UnicodeDecodeError as error:
+        return BadRow(f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1} of {_excerpt(line)}")
+    except (ValueError, RecursionError) as error:  # ValueError: also numbers of thousands of digits
+        return BadRow(f"not JSON: {error} in {_excerpt(line)}")
+    return row if isinstance(row, dict) else BadRow(f"not a JSON object but {type(row).__name__}: {_excerpt(line)}")
+
+
+def _excerpt(line: bytes) -> str:
+    return clip(line.decode("utf-8", "backslashreplace").strip(), _SHOWN)
+
+
+def _parquet_rows(path: Path) -> Iterator[RawRow]:
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=1000):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{path} row {number}", _without_filling(row)
+    except (arrow.ArrowException, OSError) as error:
+        raise UserError(f"data.path: {path} is not a readable parquet file: {error}", cure=_PATH_CURE) from error
+
+
+def _hub_rows(data: Data) -> Iterator[RawRow]:
+    assert data.dataset is not None
+    for number, row in enumerate(_load_hub_split(data.dataset, data), start=1):
+        yield f"{data.dataset}[{data.hub_split}] row {number}", _without_filling(row)
+
+
+def _without_filling(row: Mapping[str, Any]) -> dict[str, Any]:
+    """``row`` without the nulls that Arrow put into its structs: all structs of a column have the keys of each of them,
+    so a key that a row doesn't have is null. A null that the row did have can't be told from these and goes too."""
+    return {column: _drop_nulls(value) for column, value in row.items()}
+
+
+def _drop_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _drop_nulls(item) for key, item in value.items() if item is not None}
+    return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _load_hub_split(name: str, data: Data) -> Any:
+    """A ``datasets.Dataset``: memory-mapped, so its size on disk is no concern here."""
+    import datasets
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return datasets.load_dataset(name, data.subset, split=data.hub_split)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        cure = "check the name; for a gated data set accept its terms on the hub and set HF_TOKEN"
+        raise UserError(f"data.dataset: {error}", cure=cure) from error
+    except ValueError as error:  # how `datasets` tells of an unknown subset or split
+        raise UserError(f"data.dataset {name}: {error}", cure="check data.subset and data.hub_split") from error
+    except (ConnectionError, OSError, httpx.HTTPError, HfHubHTTPError) as error:
+        cure = "check the connection and HF_ENDPOINT, or download the rows and use data.source: jsonl or parquet"
+        raise UserError(f"data.dataset: can't load {name} from the hub: {error}", cure=cure) from error

@@ -1,0 +1,66 @@
+"""Drawing answers to a query until it has failed: what ``rrr build-failures`` does with every query."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from rrr_workers.engines.base import PromptTooLong
+from rrr_workers.episode import Attempt
+
+
+@dataclass(slots=True)
+class Drawn:
+    """``draws`` count strictly in their order; ``wasted`` were made ahead of need and thrown away."""
+
+    draws: int = 0
+    wasted: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    #: How the draws ended, "passed" included.
+    kinds: Counter[str] = field(default_factory=Counter)
+    #: (number of the draw, what failed).
+    failures: list[tuple[int, Attempt]] = field(default_factory=list)
+
+
+async def draw_failures(
+    draw: Callable[[int], Awaitable[Attempt]],
+    at_once: Callable[[int], int],
+    *,
+    max_draws: int,
+    failures_per_query: int,
+    keep_all: bool,
+) -> Drawn:
+    """Draw until ``failures_per_query`` draws failed, ``max_draws`` were made or, with ``keep_all``, one passed.
+
+    ``draw`` makes the draw of a number, and ``at_once`` says how many may be in the making after so many. The result
+    but for ``wasted`` is the same whatever it says. A query whose prompt doesn't fit the model has no draws.
+    """
+    drawn = Drawn()
+    started = 0
+    ahead: deque[asyncio.Future[Attempt]] = deque()
+    try:
+        while drawn.draws < max_draws:
+            while started < max_draws and len(ahead) < at_once(drawn.draws):
+                ahead.append(asyncio.ensure_future(draw(started)))
+                started += 1
+            done = await ahead[0]
+            ahead.popleft()
+            drawn.kinds[done.verdict.kind] += 1
+            drawn.prompt_tokens += done.completion.prompt_tokens
+            drawn.completion_tokens += done.completion.tokens
+            if not done.verdict.passed and len(drawn.failures) < failures_per_query:
+                drawn.failures.append((drawn.draws, done))
+            drawn.draws += 1
+            if drawn.kinds["passed"] if keep_all else len(drawn.failures) == failures_per_query:
+                break
+    except PromptTooLong:
+        ahead.clear()  # it was the first draw, made alone
+    finally:
+        for unneeded in ahead:
+            unneeded.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)
+    drawn.wasted = len(ahead)
+    if keep_all and drawn.kinds["passed"]:
+        drawn.failures = []
+    return drawn

@@ -1,0 +1,106 @@
+"""A task with its verifier, and the boundary that tells the code of a user's own task from rrr's."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from inspect import getfile
+from types import TracebackType
+from typing import Any
+
+from rrr_workers.errors import RrrError, UserError
+from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, UnjudgedTask, Verdict, Verifier
+
+
+class TaskError(UserError):
+    """What the code of a user's own task raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTask:
+    """``verifier`` is the task itself, unless the config names a program that judges in its place."""
+
+    task: UnjudgedTask
+    verifier: Verifier
+
+    def normalise(self, row: Mapping[str, Any], where: str) -> Query:
+        """The task's query for the row that is at ``where``. Raises :class:`BadRow`."""
+        with user_code(type(self.task), "normalise", where=where, passes=(BadRow,)):
+            query = self.task.normalise(row)
+        if not isinstance(query, Query):
+            raise TaskError(f"normalise gave {query!r}, in {where}", cure="return a Query, or raise BadRow")
+        return query
+
+    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+        """The verdict. What the verifier raises goes on: it is an error, never a verdict."""
+        with user_code(type(self.verifier), "judge"):
+            verdict = self.verifier.judge(query, completion, finish_reason)
+        if not isinstance(verdict, Verdict):
+            raise TaskError(f"judge gave {verdict!r}", cure="return a Verdict from every branch of judge")
+        if verdict.passed is not (verdict.kind == "passed"):
+            said = f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} on query {query.id}"
+            raise TaskError(said, cure='give passed verdicts the kind "passed", and no others')
+        return verdict
+
+    def tools(self, query: Query) -> list[dict[str, Any]] | None:
+        """The query's tools for the chat template."""
+        with user_code(type(self.task), "tools"):
+            return self.task.tools(query)
+
+    def use_tokenizer(self, tokenizer: Any) -> None:
+        """Tell the task the model's tokenizer."""
+        prompt = tokenizer.apply_chat_template(
+            [{"role": "user", "content": ""}], add_generation_prompt=True, tokenize=False
+        )
+        self.task.reasoning_opened = prompt.rstrip().endswith("<think>")
+        with user_code(type(self.task), "use_tokenizer"):
+            self.task.use_tokenizer(tokenizer)
+
+
+class user_code(AbstractContextManager[None]):
+    """Around a call of ``method`` of the class ``owner``: what a user's code raises becomes a :class:`TaskError`.
+
+    It is the user's where a class of the user's defines the method or stands in the traceback; what rrr's own tasks
+    raise goes on as it is, a bug. So do rrr's errors and those that ``passes`` names. ``where``: the row, if known.
+    """
+
+    __slots__ = ("_method", "_owner", "_passes", "_where")  # every draw makes several of these
+
+    def __init__(self, owner: type, method: str, *, where: str = "", passes: tuple[type[Exception], ...] = ()):
+        self._owner = owner
+        self._method = method
+        self._where = where
+        self._passes = passes
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or not isinstance(error, Exception) or isinstance(error, (RrrError, *self._passes)):
+            return
+        files = {getfile(each) for each in self._owner.__mro__ if _is_users(each)}
+        frames = [frame for frame in traceback.extract_tb(trace) if frame.filename in files]
+        if not frames and not (files and _defined_by_user(self._owner, self._method)):
+            return
+        traceback.print_exception(error)
+        message = raised(frames[-1].name if frames else self._method, error, frames)
+        cure = "correct it; rrr task check tries a task on its rows"
+        raise TaskError(f"{message}, in {self._where}" if self._where else message, cure=cure) from error
+
+
+def raised(what: str, error: Exception, frames: Sequence[traceback.FrameSummary]) -> str:
+    """The sentence for what ``what`` raised, with file and line of the last of ``frames``."""
+    at = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{what} raised {type(error).__name__}: {error}{at}"
+
+
+def _is_users(each: type) -> bool:
+    return issubclass(each, UnjudgedTask) and not each.__module__.startswith("rrr_workers.")
+
+
+def _defined_by_user(owner: type, method: str) -> bool:
+    """Also where the default of the base class calls for more than the user's class gives."""
+    definer = next(each for each in owner.__mro__ if method in vars(each))
+    return _is_users(definer) or definer in (Task, UnjudgedTask, Verifier)

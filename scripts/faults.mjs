@@ -4,28 +4,39 @@
 //   node scripts/faults.mjs --quick    faults of processes and disks, on a worker without a model: under a minute
 //   node scripts/faults.mjs            those, and the ones that hit vLLM's own processes: scripts/make-tiny-model.sh first
 //   node scripts/faults.mjs guardian   only the rows with this word in their name
+//   RRR_FAULT_SEED=... node scripts/faults.mjs    with the random kills of the run that printed this
 //
 // Promised is that a run goes on to the same bytes (sha256 of failures.jsonl and tallies.jsonl against an unbroken run),
 // or stops with an error that has cause, last log lines and cure; and that ten seconds later none of its processes is left.
 // The last line is JSON, {"faults", "ok"}; the exit code is 1 where a promise is broken.
-import { FAKE_ROWS, VLLM_ROWS } from './faults/rows.mjs';
+import { FAKE_ROWS, SEED, VLLM_ROWS } from './faults/rows.mjs';
 import { FaultRun } from './faults/run.mjs';
 
-const AT_ONCE = { fake: 2, vllm: 1 };
+/** @import { Stage } from './faults/rows.mjs' */
+/** @import { Engine } from './faults/types.ts' */
+
+/** @type {{ engine: Engine, stages: Record<string, Stage>, atOnce: number }[]} */
+const MATRIX = [
+  { engine: 'fake', stages: FAKE_ROWS, atOnce: 2 },
+  { engine: 'vllm', stages: VLLM_ROWS, atOnce: 1 },
+];
 const words = process.argv.slice(2);
 const quick = words.includes('--quick');
 const wanted = words.filter((word) => !word.startsWith('--'));
-const rows = [
-  ...Object.entries(FAKE_ROWS).map(([fault, stage]) => ({ engine: 'fake', fault, stage })),
-  ...(quick ? [] : Object.entries(VLLM_ROWS).map(([fault, stage]) => ({ engine: 'vllm', fault, stage }))),
-].filter(({ engine, fault }) => wanted.every((word) => `${engine}: ${fault}`.includes(word)));
 
+/** @type {Set<FaultRun>} */
 const open = new Set();
 process.on('exit', () => {
   for (const run of open) run.close();
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
+/**
+ * @template T
+ * @param {Engine} engine
+ * @param {string | undefined} unbroken
+ * @param {(run: FaultRun) => Promise<T>} work
+ */
 async function withRun(engine, unbroken, work) {
   const run = new FaultRun(engine, unbroken);
   open.add(run);
@@ -37,7 +48,10 @@ async function withRun(engine, unbroken, work) {
   }
 }
 
-/** The digests of a run with one worker that nothing happens to. */
+/**
+ * The digests of a run with one worker that nothing happens to.
+ * @param {Engine} engine
+ */
 async function runUnbroken(engine) {
   return withRun(engine, undefined, async (run) => {
     const { code, stderr } = await run.start({ sets: ['workers.count=1'] }).ended;
@@ -46,19 +60,26 @@ async function runUnbroken(engine) {
   });
 }
 
+/**
+ * @param {{ engine: Engine, fault: string, stage: Stage }} row
+ * @param {string} unbroken
+ */
 async function walk({ engine, fault, stage }, unbroken) {
   const result = await withRun(engine, unbroken, async (run) => {
     try {
       const outcome = await stage(run);
       return outcome && (await run.settle(outcome));
     } catch (error) {
-      return { ok: false, outcome: 'not staged', shown: error.message, seconds: NaN, left: run.processes() };
+      const shown = error instanceof Error ? error.message : String(error);
+      return { ok: false, outcome: 'not staged', shown, seconds: NaN, left: run.processes() };
     }
   });
   const { ok, outcome, shown, seconds, left } = result ?? {
     ok: true,
     outcome: 'skipped',
     shown: 'this machine lets nobody mount',
+    seconds: undefined,
+    left: undefined,
   };
   const cells = [
     ok ? 'ok' : 'BROKEN',
@@ -73,16 +94,20 @@ async function walk({ engine, fault, stage }, unbroken) {
   return { ok, skipped: result === undefined };
 }
 
+process.stderr.write(`RRR_FAULT_SEED=${SEED}\n`);
 process.stdout.write(
   '| | fault | outcome | bytes, or the error | seconds to its end | processes left |\n|---|---|---|---|---|---|\n',
 );
+/** @type {{ ok: boolean, skipped: boolean }[]} */
 const results = [];
-for (const engine of ['fake', 'vllm']) {
-  const queue = rows.filter((row) => row.engine === engine);
+for (const { engine, stages, atOnce } of quick ? MATRIX.slice(0, 1) : MATRIX) {
+  const queue = Object.entries(stages)
+    .map(([fault, stage]) => ({ engine, fault, stage }))
+    .filter(({ fault }) => wanted.every((word) => `${engine}: ${fault}`.includes(word)));
   if (queue.length === 0) continue;
   const unbroken = await runUnbroken(engine);
   await Promise.all(
-    Array.from({ length: AT_ONCE[engine] }, async () => {
+    Array.from({ length: atOnce }, async () => {
       for (let row = queue.shift(); row; row = queue.shift()) results.push(await walk(row, unbroken));
     }),
   );

@@ -19,7 +19,6 @@ tokens_per_second_of_fixed   against a run that stops no query. The two run in t
 import argparse
 import json
 import math
-import subprocess
 import tempfile
 from array import array
 from bisect import bisect_right
@@ -27,7 +26,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.mining import ROOT, check_done, give_the_engine_a_core, progress, start
+from support.leash import Leashed
+from support.rrr_run import ROOT, check_done, progress, start
 from support.turns import Turn, take_turns
 
 MAX_DRAWS = 64
@@ -40,7 +40,7 @@ TASK = Path(__file__).with_name("support") / "fails_by_hash.py"
 
 
 def random_model(folder: Path) -> Path:
-    """The tiny model as it was before it learnt."""
+    """The tiny model as it was before its training."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -93,23 +93,25 @@ def measure(folder: Path, model: Path, percent: int, scale: float) -> dict[str, 
     expected, deviation = expectation(rate)
     fixed_rows = max(MIN_FIXED_ROWS, math.ceil(FIXED_OF_ADAPTIVE * rows * expected / MAX_DRAWS))
 
-    def begin(name: str, rows: int, failures_per_query: int) -> tuple[Path, subprocess.Popen[bytes]]:
+    def begin(name: str, rows: int, failures_per_query: int) -> tuple[Path, Leashed]:
         run = folder / name
         run.mkdir()
         config = settings(model, run, rows, rate, failures_per_query)
         return run, start(ROOT / "configs" / "demo.yaml", run, config)
 
     fixed_run, fixed = begin("fixed", fixed_rows, MAX_DRAWS)
-    adaptive_run, adaptive = begin("adaptive", rows, 1)
-    try:
-        fixed_turns, adaptive_turns = take_turns(fixed, adaptive)
-        if adaptive.returncode is None:
-            raise SystemExit(f"the fixed run ended first: {Path(f'{fixed_run}.out').read_text()}")
-        check_done(adaptive, adaptive_run)
-    finally:
-        for process in (fixed, adaptive):
-            process.terminate()
-            process.wait()
+    with fixed:
+        adaptive_run, adaptive = begin("adaptive", rows, 1)
+        with adaptive:
+            turns: tuple[list[Turn], list[Turn]] = ([], [])
+            for number, turn in take_turns(fixed, adaptive):
+                turns[number].append(turn)
+                if fixed.poll() is not None:
+                    raise SystemExit(f"the fixed run ended first: {fixed.output.read_text()}")
+                if adaptive.poll() is not None:
+                    break
+            check_done(adaptive)
+    fixed_turns, adaptive_turns = turns
     fixed_times, adaptive_times = verdict_times(fixed_run), verdict_times(adaptive_run)
     warm_up = min(WARM_UP_DRAWS, len(adaptive_times) // 4)
     since, until = max(fixed_times[warm_up], adaptive_times[warm_up]), adaptive_times[-1]
@@ -135,7 +137,6 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
     parser.add_argument("--rates", type=int, nargs="+", choices=ROWS, default=list(ROWS), help="percent")
     options = parser.parse_args()
-    give_the_engine_a_core()
     report = {}
     with tempfile.TemporaryDirectory(prefix="rrr-bench-") as folder:
         model = random_model(Path(folder, "model"))

@@ -4,7 +4,7 @@ npm run --silent bench -- orchestrator [--workers 64] [--rows 1000000]
 last line: {"results_per_second", "rss_mib", ...}
 
 Pool, protocol, journal and the files at the end are the real ones; each worker is a process of its own, with
-support/instant_worker.py in the place of the sampler. Results a second are those of the journal from the first to the
+support/instant_worker.py instead of the sampler. Results a second are those of the journal from the first to the
 last one. `rss_mib` is the orchestrator's peak over its whole life, `rss_mib_at` what it held as the rows went by. The
 workers share the machine's cores with the orchestrator: `cpu_us_per_result` tells what each of the two took meanwhile.
 """
@@ -12,14 +12,14 @@ workers share the machine's cores with the orchestrator: `cpu_us_per_result` tel
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from support.mining import check_done, progress, start
+from support.leash import Leashed
+from support.rrr_run import check_done, progress, start
 
 _POLL_S = 0.1
 _SHARES = (25, 50, 75, 100)
@@ -46,15 +46,15 @@ def write_config(folder: Path, workers: int, rows: int) -> Path:
 class Watch:
     """What /proc says of the orchestrator while it runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], run: Path, rows: int):
-        self._proc = Path("/proc", str(process.pid))
+    def __init__(self, rrr: Leashed, run: Path, rows: int):
+        self._proc = Path("/proc", str(rrr.pid()))
         self._run, self._rows = run, rows
         self.first: float | None = None
         self.rss_mib_at: dict[str, int] = {}
         self.peak_mib = 0
         #: CPU time of its whole life, and of the part between the first and the last result.
         self.cpu_s = self.sampling_cpu_s = 0.0
-        while process.poll() is None:
+        while rrr.poll() is None:
             self._look()
             time.sleep(_POLL_S)
 
@@ -89,11 +89,11 @@ class Watch:
 
 
 def measure(config: Path, run: Path, rows: int) -> dict[str, Any]:
-    with start(config, run, {}) as process:
-        before = os.times()
-        watch = Watch(process, run, rows)
-        after = os.times()
-    check_done(process, run)
+    before = os.times()
+    with start(config, run, {}) as rrr:
+        watch = Watch(rrr, run, rows)
+        check_done(rrr)
+    after = os.times()
     if watch.first is None:
         raise SystemExit(f"{run}: the run ended before its first result was seen; use more --rows")
     seconds = (run / "failures" / "journal.jsonl").stat().st_mtime - watch.first

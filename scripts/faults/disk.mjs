@@ -3,9 +3,14 @@
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from './processes.mjs';
+import { codeOf, until } from './processes.mjs';
 
-/** Mounts it and makes `run` work there. Undefined where this machine lets nobody mount. */
+/** @import { FaultRun } from './run.mjs' */
+
+/**
+ * Mounts it and makes `run` work there. Undefined where this machine lets nobody mount.
+ * @param {FaultRun} run
+ */
 export async function mountDisk(run, { readOnly = false } = {}) {
   const script = `mount -t tmpfs -o size=2m,${readOnly ? 'ro' : 'rw'} tmpfs "$0" && echo mounted && exec cat`;
   const shell = ['--user', '--map-root-user', '--mount', 'sh', '-c', script, run.directory];
@@ -31,7 +36,7 @@ export async function mountDisk(run, { readOnly = false } = {}) {
       try {
         while (true) writeFileSync(ballast, Buffer.alloc(4096), { flag: 'a' });
       } catch (error) {
-        if (error.code !== 'ENOSPC') throw error;
+        if (codeOf(error) !== 'ENOSPC') throw error;
       }
     },
     makeRoom: () => rmSync(ballast),

@@ -3,9 +3,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** @import { Process } from './types.ts' */
+
 export const MARK = 'RRR_FAULT_RUN';
 
-/** The living processes {pid, parent, command} that carry the mark or are in one of the groups. */
+/**
+ * The living processes that carry the mark or are in one of the groups.
+ * @param {string} mark
+ * @param {Set<number>} groups
+ * @returns {Process[]}
+ */
 export function processesOf(mark, groups) {
   return readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
@@ -19,21 +26,36 @@ export function processesOf(mark, groups) {
       const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       return [{ pid: Number(entry), parent: Number(parent), command }];
     } catch (error) {
-      if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(error.code)) return []; // gone, or another user's
+      if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(error))) return []; // gone, or another user's
       throw error;
     }
   });
 }
 
-/** Asks `look` until it gives something. Throws after `seconds`, naming `what`. */
+/**
+ * The code of an error of the system, such as ENOENT.
+ * @param {unknown} error
+ */
+export function codeOf(error) {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/**
+ * Asks `look` until it gives something. Throws after `seconds`, naming `what`.
+ * @template T
+ * @param {string} what
+ * @param {() => T} look
+ * @returns {Promise<NonNullable<T>>}
+ */
 export async function until(what, look, seconds = 120) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(20)) {
-    const seen = await look();
+    const seen = look();
     if (seen) return seen;
   }
   throw new Error(`waited ${seconds} s in vain for ${what}`);
 }
 
+/** @param {{ pid: number, signal?: NodeJS.Signals }[]} targets */
 export function kill(...targets) {
   for (const { pid, signal = 'SIGKILL' } of targets) process.kill(pid, signal);
 }

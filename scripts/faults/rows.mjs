@@ -1,14 +1,28 @@
 // The faults, and what rrr promises of each: to go on to the same bytes, or to stop with cause, last log lines and cure.
 // A row takes a FaultRun and returns what became of a promise; undefined where this machine can't stage the fault.
+import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountDisk } from './disk.mjs';
 
+/** @import { FaultRun } from './run.mjs' */
+/** @import { Outcome, StartOptions } from './types.ts' */
+/** @typedef {(run: FaultRun) => Promise<Outcome | undefined>} Stage */
+
+/** What random kills are drawn from. */
+export const SEED = process.env.RRR_FAULT_SEED || randomUUID();
+
 const CURE = /^cure: ./;
 const INTERRUPTED = 130;
 
+/** @param {string} why */
 const restarted = (why) => new RegExp(`^sampler-\\d: ${why}.*; starting it again \\(1 of 3\\)$`, 'm');
 
+/**
+ * @param {FaultRun} run
+ * @param {NodeJS.Signals} signal
+ * @param {StartOptions & { note?: string }} [options]
+ */
 async function strikeWorker(run, signal, { note = `killed by ${signal}`, ...options } = {}) {
   const rrr = await run.startWorking(options);
   const { worker } = await run.sampler();
@@ -16,13 +30,17 @@ async function strikeWorker(run, signal, { note = `killed by ${signal}`, ...opti
   return run.goesOn(rrr, restarted(note));
 }
 
+/** @type {(run: FaultRun, signal: NodeJS.Signals) => Promise<Outcome>} */
 async function signalOrchestrator(run, signal) {
   const rrr = await run.startWorking();
   run.strike({ pid: rrr.pid, signal });
   return run.resumes(rrr, signal === 'SIGKILL' ? signal : INTERRUPTED);
 }
 
-/** Nobody is left to kill the worker's processes: vLLM's see it themselves, the fake's would not. */
+/**
+ * Nobody is left to kill the worker's processes: vLLM's see it themselves, the fake's would not.
+ * @type {Stage}
+ */
 async function killGuardianAndOrchestrator(run) {
   const rrr = await run.startWorking({ env: { FAKE_CHILD: '' } });
   const { guardian } = await run.sampler();
@@ -30,7 +48,10 @@ async function killGuardianAndOrchestrator(run) {
   return run.resumes(rrr, 'SIGKILL');
 }
 
-/** Interrupts a run five times, each time at another moment, and lets it end. */
+/**
+ * Interrupts a run five times, each time at another moment, and lets it end.
+ * @type {Stage}
+ */
 async function interruptFiveTimes(run) {
   // So slow that five attempts don't finish.
   const sets = ['workers.count=3', 'workers.max_in_flight=1'];
@@ -39,8 +60,9 @@ async function interruptFiveTimes(run) {
     const done = run.lines('failures/journal.jsonl').length;
     const rrr = run.start(slow);
     await run.results(done + 1);
-    await sleep(Math.random() * 300);
-    process.kill(rrr.pid, Math.random() < 0.5 ? 'SIGKILL' : 'SIGINT');
+    const dice = createHash('sha256').update(`${SEED} ${attempt}`).digest();
+    await sleep(dice.readUInt16LE(0) % 300);
+    process.kill(rrr.pid, dice.readUInt8(2) < 128 ? 'SIGKILL' : 'SIGINT');
     await rrr.ended;
     const left = await run.leftovers();
     if (left.length > 0)
@@ -50,13 +72,14 @@ async function interruptFiveTimes(run) {
   return run.goesOn(run.start({ args: ['--resume'], sets }));
 }
 
+/** @type {Record<string, Stage>} */
 export const FAKE_ROWS = {
   'worker SIGKILLed': (run) => strikeWorker(run, 'SIGKILL'),
   'worker SIGTERMed': (run) => strikeWorker(run, 'SIGTERM'),
   'worker hung (SIGSTOP)': (run) =>
     strikeWorker(run, 'SIGSTOP', {
       sets: ['workers.call_timeout_s=3'],
-      note: 'no answer to mine within 3 s',
+      note: 'no answer to sample_failures within 3 s',
     }),
   'worker prints garbage': async (run) => {
     const rrr = run.start({ env: { FAKE_GARBAGE: join(run.home, 'garbage') } });
@@ -96,7 +119,7 @@ export const FAKE_ROWS = {
     await run.results(1);
     run.struckAt = Date.now();
     const outcome = await run.goesOn(rrr);
-    const last = JSON.parse(run.lines('failures/journal.jsonl').at(-1));
+    const last = JSON.parse(run.lines('failures/journal.jsonl').at(-1) ?? '');
     return last.index === 0 ? outcome : { ...outcome, ok: false, shown: 'the others waited for it' };
   },
   'all workers gone': (run) =>
@@ -166,6 +189,7 @@ export const FAKE_ROWS = {
   },
 };
 
+/** @type {Record<string, Stage>} */
 export const VLLM_ROWS = {
   'worker SIGKILLed': (run) => strikeWorker(run, 'SIGKILL'),
   'engine core SIGKILLed': async (run) => {
@@ -176,10 +200,10 @@ export const VLLM_ROWS = {
   'engine core hung (SIGSTOP)': async (run) => {
     const rrr = await run.startWorking({ sets: ['workers.call_timeout_s=5'] });
     run.strike({ ...(await (await run.sampler()).engine()), signal: 'SIGSTOP' });
-    return run.goesOn(rrr, restarted('no answer to mine within 5 s'));
+    return run.goesOn(rrr, restarted('no answer to sample_failures within 5 s'));
   },
   'out of memory at start': (run) =>
-    run.stops(run.start({ sets: ['workers.cpu_kv_cache_gib=100000'] }), {
+    run.stops(run.start({ sets: ['engine.cpu_kv_cache_gib=100000'] }), {
       exit: 1,
       says: [
         /no worker is left; sampler-0: gave up: vLLM did not start/,

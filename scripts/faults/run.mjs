@@ -5,66 +5,37 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { kill, MARK, processesOf, until } from './processes.mjs';
+import { ENGINES, repository } from './engines.mjs';
+import { codeOf, kill, MARK, processesOf, until } from './processes.mjs';
 
-const repository = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+/** @import { Engine, Outcome, Process, Rrr, StartOptions, WorkerEvent } from './types.ts' */
+
 const MAIN = repository('dist/main.js');
 const LEFTOVER_S = 10;
-
-/** What rows run on, how a run is configured for it, and when a run of it is overdue. */
-export const ENGINES = {
-  fake: {
-    config: (home) => {
-      mkdirSync(join(home, 'model'));
-      writeFileSync(join(home, 'model/config.json'), '{}');
-      writeFileSync(
-        join(home, 'config.yaml'),
-        'model: {name: ./model}\ndata: {source: generator, rows: 100}\nfailures: {max_draws: 6}\n' +
-          'workers: {count: 2, max_in_flight: 3, stop_grace_s: 2}\n',
-      );
-      const python = process.env.RRR_PYTHON || repository('.venv/bin/python');
-      const script = `#!/bin/sh\nPYTHONPATH='${repository('test/fixtures')}' exec '${python}' "$1" "$2" fake_worker\n`;
-      writeFileSync(join(home, 'python'), script, { mode: 0o755 });
-      return {
-        config: join(home, 'config.yaml'),
-        sets: [],
-        env: { RRR_PYTHON: join(home, 'python'), FAKE_CHILD: '1' },
-      };
-    },
-    limitS: 60,
-  },
-  vllm: {
-    config: () => ({
-      config: repository('configs/demo.yaml'),
-      sets: [
-        'data.rows=1000',
-        'data.train_rows=300',
-        'failures.failures_per_query=8',
-        'workers.max_in_flight=8',
-      ],
-      env: { OMP_WAIT_POLICY: 'PASSIVE' },
-    }),
-    limitS: 400,
-  },
-};
 
 export class FaultRun {
   /** When the fault struck. */
   struckAt = Date.now();
-  /** What precedes every command: a way into another mount namespace. */
+  /**
+   * What precedes every command: a way into another mount namespace.
+   * @type {string[]}
+   */
   prefix = [];
   /** Where to read what those commands write. */
   root = '';
   #endedAt = Number.NaN;
   #engine;
   #mark = randomUUID();
+  /** @type {Set<number>} */
   #groups = new Set();
   #setup;
   #home = mkdtempSync(join(tmpdir(), 'rrr-fault-'));
   #unbroken;
 
-  /** `unbroken`: the digests of a run that nothing happened to; undefined for that run itself. */
+  /**
+   * @param {Engine} engine
+   * @param {string | undefined} unbroken the digests of a run that nothing happened to; undefined for that run itself
+   */
   constructor(engine, unbroken) {
     this.#engine = ENGINES[engine];
     this.#setup = this.#engine.config(this.#home);
@@ -80,11 +51,22 @@ export class FaultRun {
     return this.#home;
   }
 
-  /** Starts `rrr build-failures`; `ended` is {code, stderr}, code being a signal's name where one killed it. */
+  /**
+   * Starts `rrr build-failures`.
+   * @param {StartOptions} [options]
+   * @returns {Rrr}
+   */
   start({ args = [], sets = [], env = {} } = {}) {
     const { config, sets: always, env: base } = this.#setup;
     const set = [...always, ...sets].flatMap((each) => ['--set', each]);
-    const [command, ...rest] = [...this.prefix, process.execPath, MAIN, 'build-failures', '-c', config];
+    const [command = process.execPath, ...rest] = [
+      ...this.prefix,
+      process.execPath,
+      MAIN,
+      'build-failures',
+      '-c',
+      config,
+    ];
     const child = spawn(command, [...rest, ...set, '--run', this.directory, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...base, ...env, [MARK]: this.#mark },
@@ -103,10 +85,13 @@ export class FaultRun {
         setTimeout(() => resolve({ code: signal ?? code, stderr }), 50);
       });
     });
-    return { pid: child.pid, ended };
+    return { pid: Number(child.pid), ended };
   }
 
-  /** Starts rrr and returns it in the middle of its work, where the fake stays until `letGo`. */
+  /**
+   * Starts rrr and returns it in the middle of its work, where the fake stays until `letGo`.
+   * @param {StartOptions} [options]
+   */
   async startWorking({ env, ...options } = {}) {
     writeFileSync(this.#hold, '');
     const rrr = this.start({ ...options, env: { FAKE_HOLD: this.#hold, ...env } });
@@ -122,7 +107,10 @@ export class FaultRun {
     return join(this.#home, 'hold');
   }
 
-  /** Waits for this many finished queries. */
+  /**
+   * Waits for this many finished queries.
+   * @param {number} count
+   */
   async results(count) {
     await until(
       `${count} results`,
@@ -131,44 +119,57 @@ export class FaultRun {
     );
   }
 
-  /** Notes the time and sends the signals. */
+  /**
+   * Notes the time and sends the signals.
+   * @param {Parameters<typeof kill>} targets
+   */
   strike(...targets) {
     this.struckAt = Date.now();
     kill(...targets);
     this.letGo();
   }
 
+  /** @param {string} path */
   read(path) {
     const file = join(`${this.root}${this.directory}`, path);
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 
+  /** @param {string} path */
   lines(path) {
     return this.read(path).split('\n').slice(0, -1);
   }
 
   /** The first sampler's guardian, its worker and its engine core, once it takes calls. */
   async sampler() {
-    const logged = (what) => this.#logged(what).filter(({ worker }) => worker === 'sampler-0');
-    await until('sampler-0', () => logged('worker ready').length > 0);
-    const guardian = logged('worker started').at(-1).pid;
+    await until('sampler-0', () =>
+      this.#events().some(({ worker, event }) => worker === 'sampler-0' && event === 'ready'),
+    );
+    const guardian = await until('its guardian', () =>
+      this.#guardians().findLast(({ worker }) => worker === 'sampler-0'),
+    );
+    /** @param {(process: Process) => boolean} test */
     const find = (test) => until('the processes of sampler-0', () => this.processes().find(test));
     return {
-      guardian: { pid: guardian },
-      worker: await find(({ parent }) => parent === guardian),
+      guardian: { pid: guardian.pid },
+      worker: await find(({ parent }) => parent === guardian.pid),
       engine: () =>
-        find(({ parent, command }) => parent !== guardian && command.startsWith('VLLM::EngineCor')),
+        find(({ parent, command }) => parent !== guardian.pid && command.startsWith('VLLM::EngineCor')),
     };
   }
 
-  /** The lines of rrr's own log that tell this. */
-  #logged(what) {
-    const records = this.lines('logs/rrr.log').map((line) => JSON.parse(line));
-    return records.filter(({ msg }) => msg === what);
+  /** @returns {WorkerEvent[]} */
+  #events() {
+    return this.lines('workers.jsonl').map((line) => JSON.parse(line));
+  }
+
+  /** The guardians that were started, oldest first. */
+  #guardians() {
+    return this.#events().filter((line) => line.event === 'started');
   }
 
   processes() {
-    for (const { pid } of this.#logged('worker started')) this.#groups.add(pid);
+    for (const { pid } of this.#guardians()) this.#groups.add(pid);
     return processesOf(this.#mark, this.#groups);
   }
 
@@ -184,7 +185,11 @@ export class FaultRun {
     return files.map((file) => createHash('sha256').update(this.read(file)).digest('hex')).join(' ');
   }
 
-  /** The promise that rrr ends well and with the bytes of the unbroken run, and notes the fault where it is one to note. */
+  /**
+   * The promise that rrr ends well and with the bytes of the unbroken run, and notes the fault where it is one to note.
+   * @param {Rrr} rrr
+   * @returns {Promise<Outcome>}
+   */
   async goesOn(rrr, note = /^/) {
     const { code, stderr } = await rrr.ended;
     if (code !== 0) return { ok: false, outcome: `stopped, exit ${code}`, shown: errorOf(stderr)[0] };
@@ -193,7 +198,12 @@ export class FaultRun {
     return { ok: equal, outcome: 'went on', shown: equal ? 'bytes equal' : 'BYTES DIFFER' };
   }
 
-  /** The promise that rrr stops with this exit code, and an error whose every line below is found. */
+  /**
+   * The promise that rrr stops with this exit code, and an error in which all of this is said.
+   * @param {Rrr} rrr
+   * @param {{ exit: number, says: RegExp[] }} promise
+   * @returns {Promise<Outcome>}
+   */
   async stops(rrr, { exit, says }) {
     const { code, stderr } = await rrr.ended;
     const error = errorOf(stderr);
@@ -203,7 +213,12 @@ export class FaultRun {
     return { ok: code === exit && missing.length === 0, outcome: `stopped, exit ${code}`, shown };
   }
 
-  /** The promise that what is left dies, and --resume gives the bytes of the unbroken run. */
+  /**
+   * The promise that what is left dies, and --resume gives the bytes of the unbroken run.
+   * @param {Rrr} rrr
+   * @param {number | string} exit
+   * @returns {Promise<Outcome>}
+   */
   async resumes(rrr, exit) {
     const { code } = await rrr.ended;
     const { seconds } = this;
@@ -223,7 +238,10 @@ export class FaultRun {
     return (this.#endedAt - this.struckAt) / 1000;
   }
 
-  /** Puts a promise's outcome, the time it took and what was left behind together. */
+  /**
+   * Puts a promise's outcome, the time it took and what was left behind together.
+   * @param {Outcome} outcome
+   */
   async settle(outcome) {
     const { seconds = this.seconds, leftovers = [] } = outcome;
     const left = leftovers.length > 0 ? leftovers : await this.leftovers();
@@ -236,14 +254,17 @@ export class FaultRun {
       try {
         kill(target);
       } catch (error) {
-        if (error.code !== 'ESRCH') throw error;
+        if (codeOf(error) !== 'ESRCH') throw error;
       }
     }
     rmSync(this.#home, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** The error that rrr ended with: its lines from the first that is one. */
+/**
+ * The error that rrr ended with: its lines from the first that is one.
+ * @param {string} stderr
+ */
 function errorOf(stderr) {
   const lines = stderr.trimEnd().split('\n');
   const first = lines.findIndex((line) => /^(error|bug): |^interrupted/.test(line));

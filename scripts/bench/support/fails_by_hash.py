@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rrr_workers.splits import content_hash
+from rrr_workers.hashing import content_hash
 from rrr_workers.tasks.base import FinishReason, Query, Verdict
-from rrr_workers.tasks.countdown import Countdown
+from rrr_workers.tasks.countdown.task import Countdown
 
 _PARTS = 2**32
 

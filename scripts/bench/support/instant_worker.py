@@ -1,7 +1,7 @@
 """A worker without a model that answers as fast as a process can: for the orchestrator's benchmark.
 
 It speaks the real protocol, one line a frame, but parses no call: the id is found in its text. `prepare` writes as many
-training queries as the config's data.rows says; `mine` gives every query the same failure.
+training queries as the config's data.rows says; `sample_failures` gives every query the same failure.
 """
 
 import json
@@ -21,7 +21,7 @@ _FAILURE = {
     "verdict": _VERDICT,
     "draw": 1,
 }
-_MINED = {
+_SAMPLED = {
     "draws": 2,
     "wasted_draws": 0,
     "prompt_tokens": 120,
@@ -29,14 +29,14 @@ _MINED = {
     "kinds": {"passed": 1, "missed_target": 1},
     "failures": [_FAILURE],
 }
-_RESULT = b'{"type":"result","id":%s,"value":' + json.dumps(_MINED).encode() + b"}\n"
+_RESULT = b'{"type":"result","id":%s,"value":' + json.dumps(_SAMPLED).encode() + b"}\n"
 
 
 def main() -> None:
-    send({"type": "hello", "protocol": 1, "role": "instant", "pid": os.getpid(), "versions": {}})
+    send({"type": "hello", "protocol": 2, "role": "instant", "pid": os.getpid(), "versions": {}})
     start = json.loads(os.read(0, _READ_BYTES))
     send({"type": "ready", "info": {}})
-    if sys.argv[-1] == "rrr_workers.prepare":
+    if sys.argv[-1] == "rrr_workers.roles.prepare":
         call = json.loads(os.read(0, _READ_BYTES))
         value = prepare(Path(call["params"]["output"]), start["config"]["data"]["rows"])
         send({"type": "result", "id": call["id"], "value": value})

@@ -1,47 +1,44 @@
-"""Two programs that take turns on one machine: where its speed changes, it changes for both."""
+"""Programs that take turns on one machine: where its speed changes, it changes for all of them."""
 
 import signal
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import cycle
 
 import psutil
+
+from support.leash import Leashed
 
 _TURN_S = 1.0
 #: Begin and end, seconds since the epoch.
 Turn = tuple[float, float]
 
 
-def take_turns(*processes: subprocess.Popen[bytes]) -> list[list[Turn]]:
-    """Until one of them ends; then all go on. Each is stopped, with the processes it started, while another runs.
+def take_turns(*programs: Leashed) -> Iterator[tuple[int, Turn]]:
+    """(number of the program, its turn), without an end: a turn that its program doesn't live through is shorter.
 
-    Returns the turns of each.
+    Between two turns all programs are stopped, each with the processes it started. So they are at the end.
     """
-    turns: list[list[Turn]] = [[] for _ in processes]
+    for program in programs:
+        stop(program)
+    for number, program in cycle(enumerate(programs)):
+        processes = program.processes()
+        begin = time.time()
+        _signal(processes, signal.SIGCONT)
+        program.wait(_TURN_S)
+        _signal(processes, signal.SIGSTOP)
+        turn = (begin, time.time())
+        stop(program)  # also what it started meanwhile
+        yield number, turn
+
+
+def stop(program: Leashed) -> None:
+    """Until its next turn."""
+    _signal(program.processes(), signal.SIGSTOP)
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
-        _signal(process, signal.SIGSTOP)
-    try:
-        for process, its_turns in cycle(zip(processes, turns, strict=True)):
-            begin = time.time()
-            _signal(process, signal.SIGCONT)
-            try:
-                process.wait(_TURN_S)
-            except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGSTOP)
-            its_turns.append((begin, time.time()))
-            if process.returncode is not None:
-                return turns
-    finally:
-        for process in processes:
-            _signal(process, signal.SIGCONT)
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    if process.poll() is not None:
-        return
-    leader = psutil.Process(process.pid)
-    for member in (leader, *leader.children(recursive=True)):
-        try:
-            member.send_signal(number)
-        except psutil.NoSuchProcess:
-            continue
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

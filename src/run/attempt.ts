@@ -9,7 +9,7 @@ import type { Config } from '../config/schema.ts';
 import { InterruptedError, UserError } from '../errors.ts';
 import { makeRunDirectory } from './directory.ts';
 import { readJson, replaceJson } from './files.ts';
-import { fingerprint, flatten, listDifferences } from './fingerprint.ts';
+import { type FlatValues, fingerprint, flatten, listDifferences } from './fingerprint.ts';
 import { lockRun } from './lock.ts';
 import { openLog } from './log.ts';
 import { readManifest, updateManifest } from './manifest.ts';
@@ -59,6 +59,7 @@ export function beginAttempt(request: AttemptRequest): Attempt {
       throw new UserError(`the ${stage.name} stage of ${run} has just been finished`);
     mkdirSync(paths.stage(stage.name), { recursive: true });
     replaceJson(paths.stageConfig(stage.name), config);
+    replaceJson(paths.stageDecides(stage.name), flatten(stage.decides(config)));
     return {
       paths,
       log: openLog(paths),
@@ -138,21 +139,23 @@ function checkStage({ run, stage, config, resume }: AttemptRequest): StageRecord
   });
 }
 
+const NO_WORK = ['config.json', 'decides.json'];
+
 /** A stage that failed on its inputs left nothing to protect: with these put right it may be begun as if never before. */
 function holdsWork(run: string, { name }: StageIdentity): boolean {
   const folder = runPaths(run).stage(name);
   return readdirSync(folder, { withFileTypes: true }).some(
     (entry) =>
-      entry.name !== 'config.json' && (entry.isDirectory() || statSync(join(folder, entry.name)).size > 0),
+      !NO_WORK.includes(entry.name) && (entry.isDirectory() || statSync(join(folder, entry.name)).size > 0),
   );
 }
 
 function refuseOtherConfig(run: string, stage: StageIdentity, config: Config, record: StageRecord): void {
   const now = flatten(stage.decides(config));
   if (fingerprint(now) === record.config_sha) return;
-  const saved = readJson(runPaths(run).stageConfig(stage.name)) as Config | undefined;
+  const saved = readJson(runPaths(run).stageDecides(stage.name)) as FlatValues | undefined;
   throw new UserError(`the ${stage.name} stage of ${run} belongs to another config`, {
-    details: saved ? listDifferences(flatten(stage.decides(saved)), now) : [],
+    details: saved ? listDifferences(saved, now) : [],
     cure: 'use that config, or another run directory (--run)',
   });
 }

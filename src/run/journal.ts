@@ -85,8 +85,9 @@ export class Journal {
       fsyncSync(this.#file);
     } catch (error) {
       throw withPath(error, this.#path);
+    } finally {
+      closeSync(this.#file);
     }
-    closeSync(this.#file);
   }
 
   /** All of it, or nothing and an error. */

@@ -17,6 +17,8 @@ export function runPaths(run: string) {
     /** The folder of a stage's files, and the resolved config that it was last started with. */
     stage: (name: string) => join(run, name),
     stageConfig: (name: string) => join(run, name, 'config.json'),
+    /** What of that config decides the stage's result, by dotted key. */
+    stageDecides: (name: string) => join(run, name, 'decides.json'),
     failuresJournal: join(run, 'failures', 'journal.jsonl'),
     failures: join(run, 'failures', 'failures.jsonl'),
     tallies: join(run, 'failures', 'tallies.jsonl'),

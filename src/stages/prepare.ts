@@ -6,6 +6,7 @@ import { readJson, replaceJson } from '../run/files.ts';
 import { fingerprint, flatten } from '../run/fingerprint.ts';
 import { readManifest, updateManifest } from '../run/manifest.ts';
 import { askWorker } from '../workers/ask.ts';
+import { decideData } from './failures/stage.ts';
 import type { StageJob, StagePlan } from './stage.ts';
 
 /** Prepares the data unless RUN/data holds it already. */
@@ -23,9 +24,8 @@ export async function prepareData(job: StageJob): Promise<PrepareResult> {
   return summary;
 }
 
-/** Of what the prepared data follows from. */
-export function dataFingerprint({ seed, task, data }: Config): string {
-  return fingerprint(flatten({ seed, task, data }));
+export function dataFingerprint(config: Config): string {
+  return fingerprint(flatten(decideData(config)));
 }
 
 export const preparePlan: StagePlan['processes'][number] = {

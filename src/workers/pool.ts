@@ -5,7 +5,7 @@
  */
 import PQueue from 'p-queue';
 import type { Logger } from 'pino';
-import { RunError, UserError } from '../errors.ts';
+import { BugError, RunError, UserError } from '../errors.ts';
 import { CallError, FailedCallError, PoolStoppedError, toRrrError, WorkerLostError } from './errors.ts';
 import type { Worker } from './worker.ts';
 
@@ -204,8 +204,8 @@ export class WorkerPool {
   }
 
   #mayRestart(slot: Slot, { info }: WorkerLostError): boolean {
-    // A worker that says why it can't start will say it again.
-    if (info && (info.type === 'user' || !slot.everReady)) return false;
+    // What ends the run would end it again, and a worker that says why it can't start will say it again.
+    if (info && (info.type !== 'worker' || !slot.everReady)) return false;
     return slot.restarts < this.#options.maxRestarts;
   }
 
@@ -213,7 +213,7 @@ export class WorkerPool {
   #retire(slot: Slot, lost: WorkerLostError): void {
     this.#slots = this.#slots.filter((other) => other !== slot);
     const error = toRrrError(lost);
-    if (error instanceof UserError) {
+    if (error instanceof UserError || error instanceof BugError) {
       this.#fail(error);
       void this.stop();
     } else if (this.#slots.length === 0) {

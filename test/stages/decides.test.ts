@@ -61,13 +61,14 @@ function withOther(config: Config, key: string): Config {
     section[part] ??= {};
     section = section[part] as Record<string, unknown>;
   }
-  section[last] = 'another';
+  section[last] = Array.isArray(section[last]) ? ['another'] : 'another';
   return changed as Config;
 }
 
 test('another value of a key is refused by the stages that it decides, and by no other', async () => {
   const run = join(temporaryFolder(), 'run');
   const config = makeConfig();
+  config.task.verifier = { command: ['judge'], timeout_s: 1 };
   for (const stage of STAGES) await finishStage(run, stage, config);
   const refuses = (key: string) =>
     STAGES.filter((stage) => {

@@ -57,20 +57,27 @@ test('a worker that was ready once is started again, also when it then says why 
   await pool.stop();
 });
 
-test('what the user has to put right ends the pool, however long its workers had run', async () => {
-  const { pool, launcher } = scriptedPool(
-    {
-      call: (call, worker) =>
-        call.method === 'break' ? worker.giveUp({ type: 'user', message: 'no such file' }) : undefined,
-    },
-    { count: 2 },
-  );
-  await pool.start(never);
-  const others = Array.from({ length: 4 }, () => pool.call('echo', {}).catch((error) => error));
-  await expect(pool.call('break', {})).rejects.toMatchObject({ name: 'UserError', message: 'no such file' });
-  for (const other of await Promise.all(others)) expect(other).toMatchObject({ name: 'UserError' });
-  expect(launcher.workers).toHaveLength(2);
-});
+test.each(['user', 'bug'] as const)(
+  'what ends the run ends the pool, however long its workers had run: %s',
+  async (type) => {
+    const name = type === 'user' ? 'UserError' : 'BugError';
+    const { pool, launcher } = scriptedPool(
+      {
+        call: (call, worker) =>
+          call.method === 'break' ? worker.giveUp({ type, message: 'no such file' }) : undefined,
+      },
+      { count: 2 },
+    );
+    await pool.start(never);
+    const others = Array.from({ length: 4 }, () => pool.call('echo', {}).catch((error) => error));
+    await expect(pool.call('break', {})).rejects.toMatchObject({
+      name,
+      message: 'no such file',
+    });
+    for (const other of await Promise.all(others)) expect(other).toMatchObject({ name });
+    expect(launcher.workers).toHaveLength(2);
+  },
+);
 
 test('every worker has a budget of restarts of its own', async () => {
   const { pool, launcher } = scriptedPool(

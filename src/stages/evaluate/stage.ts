@@ -1,4 +1,5 @@
 import type { Report } from '../../report/report.ts';
+import { modelIdentity } from '../../run/identity.ts';
 import type { Stage } from '../stage.ts';
 import { decideTraining } from '../train/stage.ts';
 
@@ -11,7 +12,7 @@ export const evaluate: Stage<Report> = {
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
   decides: (config) => {
     const { model, modes } = config.eval;
-    return { ...decideTraining(config), eval: { model, modes } };
+    return { ...decideTraining(config), eval: { model: model && modelIdentity(model), modes } };
   },
   load: () => import('./work.ts'),
 };

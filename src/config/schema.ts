@@ -118,7 +118,9 @@ const workers = z.strictObject({
     .describe('One CUDA_VISIBLE_DEVICES value for each sampling worker, such as ["0,1", "2,3"].'),
   max_in_flight: positiveInt.default(256).describe('Queries that a sampling worker runs at once.'),
   ready_timeout_s: seconds.default(900).describe('The longest that a process may take to start and load.'),
-  call_timeout_s: seconds.default(900).describe('A call that takes longer kills its worker.'),
+  call_timeout_s: seconds
+    .default(900)
+    .describe('A call without progress for this long kills its worker; every completion is progress.'),
   stop_grace_s: seconds.default(10).describe('Time to finish what runs, after Ctrl-C.'),
   max_restarts: z.int().nonnegative().default(3).describe('Restarts in a row without a result in between.'),
 });

@@ -34,8 +34,8 @@ export type Attempt = z.output<typeof attempt>;
 /** sample_failures {query, max_draws, failures_per_query, keep}: draw until the query has the failures it needs. */
 export const failuresResult = z.object({
   /**
-   * Draws that count, in order from 0: how many were made does not depend on chunks or timing. None for a query whose
-   * prompt doesn't fit the model.
+   * Draws that count, in order from 0: how many were made does not depend on chunks or timing. None for a query that is
+   * left out.
    */
   draws: count,
   /** Draws made ahead of need and thrown away. */
@@ -45,14 +45,19 @@ export const failuresResult = z.object({
   /** How the counted draws ended, "passed" included; sums to `draws`. */
   kinds: z.record(z.string(), count),
   failures: z.array(attempt.extend({ draw: count })),
+  /** Why the query is left out: its prompt doesn't fit the model, or the endpoint refuses it. */
+  left_out: z
+    .object({ kind: z.enum(['prompt_too_long', 'refused']), message: z.string() })
+    .nullable()
+    .default(null),
 });
 export type FailuresResult = z.output<typeof failuresResult>;
 
 /**
  * episode {query, decoding, purpose, failed_answer, rounds}: a first try and, as long as the last try failed, up to
  * `rounds` rounds of reflection and retry. With `failed_answer` (text) the first try is skipped: the first reflection is
- * on that answer. A try whose prompt doesn't fit the model failed with kind "prompt_too_long"; where it is the
- * reflection's prompt that doesn't fit, there is no reflection.
+ * on that answer. A try whose prompt doesn't fit the model failed with kind "prompt_too_long", one that the endpoint
+ * refuses with kind "refused"; where that happens to the reflection, there is none.
  */
 export const episodeResult = z.object({
   first: attempt.nullable(),

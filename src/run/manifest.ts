@@ -35,12 +35,21 @@ function refuseOtherFormats(
   }
 }
 
+/** The date that the run keeps, which the first stage's beginning has set. */
+export function runDate(path: ManifestPath): string {
+  const found = readManifest(path);
+  if (!found) throw new Error(`${path.manifest} is not there yet`);
+  return found.date;
+}
+
 /** Applies `change` to the manifest, which is made when there is none. Only the holder of the run's lock may. */
 export function updateManifest(path: ManifestPath, change: (manifest: Manifest) => void): void {
+  const now = new Date().toISOString();
   const manifest = readManifest(path) ?? {
     format: RUN_FORMAT,
     rrr_version: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
-    created: new Date().toISOString(),
+    created: now,
+    date: now.slice(0, 'YYYY-MM-DD'.length),
     stages: {},
   };
   change(manifest);

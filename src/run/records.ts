@@ -35,6 +35,8 @@ export const manifest = z.object({
   format: z.int(),
   rrr_version: z.string(),
   created: z.string(),
+  /** What today is for chat templates that tell the model: a run that goes on another day keeps its date. */
+  date: z.iso.date(),
   /** Hash of the parts of the config that the prepared data follows from, once it is prepared. */
   data_sha: z.string().optional(),
   /** The prompt templates that are in force. */
@@ -73,7 +75,8 @@ export const workerEvent = z.intersection(
     /** `pid` leads the worker's process group. */
     z.object({ event: z.literal('started'), pid: z.int().nullable() }),
     z.object({ event: z.literal('hello'), versions: z.record(z.string(), z.string()) }),
-    z.object({ event: z.literal('ready') }),
+    /** What the role says of itself: its engine, device and what the chat template drops or adds. */
+    z.object({ event: z.literal('ready'), info: z.record(z.string(), z.json()) }),
     z.object({ event: z.literal('lost'), reason: z.string() }),
     z.object({ event: z.literal('exited'), how: z.string() }),
   ]),
@@ -118,8 +121,9 @@ export const failuresSummary = z.object({
   queries: count,
   kept: count,
   failures: count,
-  /** Queries without a draw: their prompt doesn't fit model.max_model_len. */
+  /** Queries that were left out: their prompt doesn't fit model.max_model_len, or the endpoint refuses it. */
   too_long: count,
+  refused: count.default(0),
   draws: count,
   wasted_draws: count,
   /** Mean of the queries' pass rates. Null without a draw. */

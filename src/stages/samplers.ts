@@ -1,6 +1,8 @@
 /** The pool of sampling workers that several stages use. */
 
+import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
+import { runDate } from '../run/manifest.ts';
 import { WorkerPool } from '../workers/pool.ts';
 import { Worker } from '../workers/worker.ts';
 import type { StageJob, StagePlan } from './stage.ts';
@@ -12,6 +14,14 @@ const HELD_PER_RUNNING = 2;
 export async function startSamplers(model: string, job: StageJob): Promise<WorkerPool> {
   const { config, log, progress, signal } = job;
   const { engine, workers } = config;
+  const date = runDate(job.paths);
+  const told = new Set<string>();
+  const onReady = ({ chat_template }: Record<string, unknown>) => {
+    for (const note of z.array(z.string()).catch([]).parse(chat_template)) {
+      if (!told.has(note)) progress.note(`the chat template of ${model}: ${note}`);
+      told.add(note);
+    }
+  };
   const pool = new WorkerPool({
     count: workers.count,
     maxInFlight: workers.max_in_flight * (engine.name === 'vllm' ? HELD_PER_RUNNING : 1),
@@ -25,8 +35,9 @@ export async function startSamplers(model: string, job: StageJob): Promise<Worke
           module: 'rrr_workers.roles.sampler',
           devices: workers.devices?.[index % workers.devices.length],
           config,
-          options: { model, index },
+          options: { model, index, date },
           readyTimeoutS: workers.ready_timeout_s,
+          onReady,
         },
         job,
       ),

@@ -37,7 +37,9 @@ export interface WorkerSpec extends LaunchRequest {
   options: Record<string, unknown>;
   readyTimeoutS: number;
   onProgress?: ((progress: Progress) => void) | undefined;
+  onReady?: (info: Ready['info']) => void;
 }
+type Ready = Extract<WorkerFrame, { type: 'ready' }>;
 type Progress = Extract<WorkerFrame, { type: 'progress' }>;
 
 export interface CallOptions {
@@ -213,7 +215,8 @@ export class Worker {
       case 'ready':
         clearTimeout(this.#startTimer);
         this.#log.info({ info: frame.info }, 'worker ready');
-        this.#record({ event: 'ready' });
+        this.#record({ event: 'ready', info: frame.info });
+        this.#spec.onReady?.(frame.info);
         this.#state = 'ready';
         this.#settleReady.resolve();
         break;

@@ -146,7 +146,7 @@ test('training and evaluation are counted from what is on disk', async () => {
   for (const stage of ['train', 'eval']) mkdirSync(paths.stage(stage), { recursive: true });
   const stage = { config_sha: '', started: '', finished: null, attempts: 1, seconds: 90 };
   const stages = { train: { ...stage, status: 'finished' }, eval: { ...stage, status: 'interrupted' } };
-  write(paths.manifest, { format: 2, rrr_version: '1', created: '', stages });
+  write(paths.manifest, { format: 2, rrr_version: '1', created: '', date: '2026-01-02', stages });
   write(paths.stageConfig('train'), { train: { steps: 5 } });
   write(paths.trainEvents, { kind: 'self_check', inside: 1, outside: 0 }, step(1, 0.5), step(2, 0.5));
   const record = { decoding: 'sampled', id: 'a' };

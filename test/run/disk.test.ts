@@ -161,7 +161,7 @@ test('what happens to workers is recorded where there is room, and a bad disk en
   const events = await WorkerEvents.open(paths, quiet);
   events.record('sampler-0', { event: 'started', pid: 1 });
   disk.room = 5;
-  events.record('sampler-0', { event: 'ready' });
+  events.record('sampler-0', { event: 'ready', info: {} });
   disk.room = Number.POSITIVE_INFINITY;
   events.record('sampler-0', { event: 'exited', how: 'exit code 0' });
   disk.syncs = false;

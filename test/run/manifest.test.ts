@@ -4,7 +4,7 @@ import { readManifest, updateManifest } from '../../src/run/manifest.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { temporaryFolder } from '../workers/harness.ts';
 
-const manifest = { format: 2, rrr_version: '9.9.9', created: '', stages: {} };
+const manifest = { format: 2, rrr_version: '9.9.9', created: '', date: '2026-01-02', stages: {} };
 
 function write(value: object) {
   const paths = runPaths(temporaryFolder());

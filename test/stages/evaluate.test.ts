@@ -17,7 +17,7 @@ import { executeStage } from '../../src/stages/execute.ts';
 import { failures } from '../../src/stages/failures/stage.ts';
 import { dataFingerprint } from '../../src/stages/prepare.ts';
 import { train } from '../../src/stages/train/stage.ts';
-import { episode } from '../report/fixture.ts';
+import { attempt, episode } from '../report/fixture.ts';
 import { ScriptedLauncher } from '../workers/scripted.ts';
 import { finishStage } from './finish-stage.ts';
 
@@ -168,7 +168,7 @@ test('a model that another run trained needs no training here', async () => {
   config = { ...config, eval: { ...config.eval, model } };
   const paths = runPaths(run);
   const data_sha = dataFingerprint(config);
-  const manifest = { format: 2, rrr_version: '0', created: '', data_sha, stages: {} };
+  const manifest = { format: 2, rrr_version: '0', created: '', date: '2026-01-02', data_sha, stages: {} };
   writeFileSync(paths.manifest, JSON.stringify(manifest));
   const report = await evaluateRun();
   expect(report.decodings[0]?.comparisons[1]?.result).toMatchObject({
@@ -207,18 +207,36 @@ describe('before anything starts', () => {
   test('a run that was not trained', async () => {
     writeFileSync(
       runPaths(run).manifest,
-      JSON.stringify({ format: 2, rrr_version: '0', created: '', stages: {} }),
+      JSON.stringify({ format: 2, rrr_version: '0', created: '', date: '2026-01-02', stages: {} }),
     );
     await expect(evaluateRun()).rejects.toMatchObject({ exitCode: 2, cure: 'run rrr train first' });
   });
+});
 
-  test('an endpoint, which can not serve the trained model', async () => {
-    config = { ...config, engine: { ...config.engine, name: 'openai' } };
-    for (const stage of [failures, train]) await finishStage(join(run, 'other'), stage, config);
-    run = join(run, 'other');
-    await expect(evaluateRun()).rejects.toMatchObject({
-      exitCode: 2,
-      cure: expect.stringContaining('engine.name=vllm'),
-    });
+test('with an endpoint both models are evaluated with vLLM, as it does not serve the trained one', async () => {
+  config = { ...config, engine: { ...config.engine, name: 'openai' } };
+  run = join(run, 'endpoint');
+  const paths = runPaths(run);
+  mkdirSync(paths.data, { recursive: true });
+  writeFileSync(paths.testQueries, '{"id":"q1","index":0,"fields":{"target":1}}\n');
+  writeFileSync(paths.dataSummary, JSON.stringify(data));
+  for (const stage of [failures, train]) await finishStage(run, stage, config);
+  writeFileSync(paths.tallies, '');
+  writeFileSync(paths.trainEvents, '');
+  const scripted = new ScriptedLauncher({
+    call: (call, worker) => worker.answer(call, { first: attempt(true), rounds: [] }),
   });
+  const notes: string[] = [];
+  await executeStage(evaluate, {
+    config,
+    run,
+    resume: false,
+    signal: new AbortController().signal,
+    progress: { ...silentProgress, note: (line) => void notes.push(line) },
+    launcher: scripted,
+  });
+  expect(scripted.workers.map((worker) => worker.config.engine)).toEqual(
+    Array(4).fill(expect.objectContaining({ name: 'vllm' })),
+  );
+  expect(notes).toEqual(['both models are evaluated with vLLM: the endpoint does not serve the trained one']);
 });

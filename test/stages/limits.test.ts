@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { FailuresResult } from '../../src/protocol/methods.ts';
+import { readManifest } from '../../src/run/manifest.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { silentProgress } from '../../src/run/progress.ts';
 import { executeStage } from '../../src/stages/execute.ts';
@@ -24,7 +25,7 @@ const config = makeConfig({
 function execute<Summary>(
   stage: Stage<Summary>,
   script: Script,
-  { run = join(temporaryFolder(), 'run'), seed = 0 } = {},
+  { run = join(temporaryFolder(), 'run'), seed = 0, note = (_line: string): void => {} } = {},
 ) {
   const launcher = new ScriptedLauncher(script);
   const { signal } = new AbortController();
@@ -33,7 +34,7 @@ function execute<Summary>(
     run,
     resume: false,
     signal,
-    progress: silentProgress,
+    progress: { ...silentProgress, note },
     launcher,
   };
   return { launcher, paths: runPaths(run), outcome: executeStage(stage, request) };
@@ -46,8 +47,14 @@ const drawn = (draws: number, passed: number): FailuresResult => ({
   completion_tokens: 3,
   kinds: { ...(passed > 0 && { passed }), ...(passed < draws && { missed_target: draws - passed }) },
   failures: passed < draws ? [{ ...attempt(false), draw: passed }] : [],
+  left_out: null,
 });
-const TOO_LONG = drawn(0, 0);
+const leftOut = (kind: 'prompt_too_long' | 'refused'): FailuresResult => ({
+  ...drawn(0, 0),
+  left_out: { kind, message: `http://here/v1 says: ${kind}` },
+});
+const TOO_LONG = leftOut('prompt_too_long');
+const REFUSED = leftOut('refused');
 const PASSED = drawn(4, 4);
 const FAILED = drawn(1, 0);
 
@@ -116,8 +123,30 @@ test('when one query has a draw the others are left out', async () => {
   await expect(outcome).resolves.toMatchObject({ queries: 30, kept: 1, too_long: 29, pass_rate: 0 });
 });
 
+test('queries that the endpoint refuses are left out and counted', async () => {
+  const { outcome } = build((index) => (index % 3 === 0 ? REFUSED : FAILED));
+  await expect(outcome).resolves.toMatchObject({
+    queries: 30,
+    kept: 20,
+    too_long: 0,
+    refused: 10,
+    draws: 20,
+  });
+});
+
+test('an endpoint that refuses query after query ends the stage before it leaves all of them out', async () => {
+  const { outcome, paths } = build(() => REFUSED);
+  await expect(outcome).rejects.toMatchObject({
+    exitCode: 2,
+    message: expect.stringMatching(
+      /^every query so far was refused, at last query q\d+: http:\/\/here\/v1 says/,
+    ),
+  });
+  expect(lines(paths.failuresJournal)).toHaveLength(10);
+});
+
 test('a sampler is told the query and the whole section on failures', async () => {
-  const { outcome, launcher } = build(() => PASSED);
+  const { outcome, launcher, paths } = build(() => PASSED);
   await outcome;
   const [question, ...calls] = launcher.calls;
   expect(question?.method).toBe('prepare');
@@ -127,11 +156,32 @@ test('a sampler is told the query and the whole section on failures', async () =
     failures_per_query: 1,
     keep: 'any',
   });
+  const date = readManifest(paths)?.date;
+  expect(date).toMatch(/^\d{4}-\d\d-\d\d$/);
   expect(launcher.workers.map(({ request, options }) => [request.module, options])).toEqual([
     ['rrr_workers.roles.prepare', {}],
-    ['rrr_workers.roles.sampler', { model: '/nowhere', index: 0 }],
-    ['rrr_workers.roles.sampler', { model: '/nowhere', index: 1 }],
+    ['rrr_workers.roles.sampler', { model: '/nowhere', index: 0, date }],
+    ['rrr_workers.roles.sampler', { model: '/nowhere', index: 1, date }],
   ]);
+});
+
+test('a run that goes on another day keeps its date, and what a chat template does is noted once', async () => {
+  const run = join(temporaryFolder(), 'run');
+  mkdirSync(run);
+  const manifest = { format: 2, rrr_version: '0', created: '', date: '2001-02-03', stages: {} };
+  writeFileSync(runPaths(run).manifest, JSON.stringify(manifest));
+  const notes: string[] = [];
+  const { outcome, launcher } = execute(
+    failures,
+    {
+      start: (worker) => worker.ready({ chat_template: ['it adds the date'] }),
+      call: (call, worker) => worker.answer(call, call.method === 'prepare' ? prepare(call) : PASSED),
+    },
+    { run, note: (line) => void notes.push(line) },
+  );
+  await outcome;
+  expect(launcher.workers.slice(1).map(({ options }) => options.date)).toEqual(['2001-02-03', '2001-02-03']);
+  expect(notes).toEqual(['the chat template of /nowhere: it adds the date']);
 });
 
 test('data is prepared again only for another seed, task or data section', async () => {

@@ -20,7 +20,10 @@ function writeRun(run: string): void {
     train: { ...stage, seconds: 80 },
     eval: { ...stage, seconds: 30 },
   };
-  writeFileSync(paths.manifest, JSON.stringify({ format: 2, rrr_version: '0.1.0', created: '', stages }));
+  writeFileSync(
+    paths.manifest,
+    JSON.stringify({ format: 2, rrr_version: '0.1.0', created: '', date: '2026-01-02', stages }),
+  );
   const event = { time: 0, rrr: 1, worker: 'sampler-0' };
   const hello = { ...event, event: 'hello', versions: input.versions };
   writeFileSync(paths.workerEvents, lines([{ ...event, event: 'started', pid: 2 }, hello]));

@@ -51,6 +51,7 @@ export class ScriptedWorker implements WorkerProcess {
   readonly signals: string[] = [];
   readonly calls: Call[] = [];
   options: Record<string, unknown> = {};
+  config: Record<string, unknown> = {};
   readonly #script: Script;
   #dead = false;
   #exit!: (how: string) => void;
@@ -76,8 +77,8 @@ export class ScriptedWorker implements WorkerProcess {
     if (!this.#dead) this.stdout.write(`${JSON.stringify(frame)}\n`);
   }
 
-  ready(): void {
-    this.tell({ type: 'ready', info: {} });
+  ready(info: Record<string, string[]> = {}): void {
+    this.tell({ type: 'ready', info });
   }
 
   answer({ id }: Pick<Call, 'id'>, value: unknown): void {
@@ -107,6 +108,7 @@ export class ScriptedWorker implements WorkerProcess {
     if (this.#dead) return;
     if (frame.type === 'start') {
       this.options = frame.options;
+      this.config = frame.config;
       if (this.#script.start) this.#script.start(this);
       else this.ready();
     } else if (frame.type === 'call') {

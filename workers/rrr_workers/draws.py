@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from rrr_workers.engines.base import PromptTooLong
+from rrr_workers.engines.base import Unanswerable
 from rrr_workers.episode import Attempt
 
 
@@ -21,6 +21,8 @@ class Drawn:
     kinds: Counter[str] = field(default_factory=Counter)
     #: (number of the draw, what failed).
     failures: list[tuple[int, Attempt]] = field(default_factory=list)
+    #: Why the query is left out; it then has no draws.
+    left_out: Unanswerable | None = None
 
 
 async def draw_failures(
@@ -34,7 +36,7 @@ async def draw_failures(
     """Draw until ``failures_per_query`` draws failed, ``max_draws`` were made or, with ``keep_all``, one passed.
 
     ``draw`` makes the draw of a number, and ``at_once`` says how many may be in the making after so many. The result
-    but for ``wasted`` is the same whatever it says. A query whose prompt doesn't fit the model has no draws.
+    but for ``wasted`` is the same whatever it says. A query with a draw that can't be answered is left out.
     """
     drawn = Drawn()
     started = 0
@@ -54,13 +56,14 @@ async def draw_failures(
             drawn.draws += 1
             if drawn.kinds["passed"] if keep_all else len(drawn.failures) == failures_per_query:
                 break
-    except PromptTooLong:
-        ahead.clear()  # it was the first draw, made alone
+    except Unanswerable as error:
+        ahead.popleft()
+        drawn = Drawn(wasted=drawn.draws, left_out=error)
     finally:
         for unneeded in ahead:
             unneeded.cancel()
         await asyncio.gather(*ahead, return_exceptions=True)
-    drawn.wasted = len(ahead)
+    drawn.wasted += len(ahead)
     if keep_all and drawn.kinds["passed"]:
         drawn.failures = []
     return drawn

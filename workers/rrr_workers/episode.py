@@ -11,11 +11,11 @@ reward alone.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams
+from rrr_workers.engines.base import Completion, Engine, SamplingParams, Unanswerable
 from rrr_workers.hashing import derive_seed
 from rrr_workers.tasks.base import Message, Query, Verdict
 from rrr_workers.tasks.loaded import LoadedTask, user_code
@@ -96,8 +96,8 @@ class Round:
 class Episode:
     """``first`` is None where the failed answer was given; there are no rounds where the first try passed.
 
-    A try whose prompt doesn't fit the model, or whose reflection's doesn't, failed with kind "prompt_too_long". It ends
-    the episode: every later prompt would be longer still.
+    A try that can't be answered, or whose reflection can't be, failed with the kind of that ("prompt_too_long",
+    "refused"). It ends the episode: every later prompt would hold this one.
     """
 
     first: Attempt | None
@@ -107,7 +107,7 @@ class Episode:
 async def attempt(
     engine: Engine, loaded: LoadedTask, query: Query, said: Sequence[str], params: SamplingParams
 ) -> Attempt:
-    """The answer that follows ``said``, judged. Raises :class:`PromptTooLong`."""
+    """The answer that follows ``said``, judged. Raises :class:`Unanswerable`."""
     completion = await engine.generate(next_prompt(loaded, query, said), params, loaded.tools(query))
     judged = (query, completion.text, completion.finish_reason)
     if loaded.verifier.waits:
@@ -123,8 +123,9 @@ async def run_episode(
     *,
     failed_answer: str | None = None,
     rounds: int = 1,
+    report: Callable[[], None] = lambda: None,
 ) -> Episode:
-    """First try and, until a try passes, up to ``rounds`` reflections and retries.
+    """First try and, until a try passes, up to ``rounds`` reflections and retries; ``report`` is called after each.
 
     With ``failed_answer`` the first try is skipped. A completion's "draw", a part of its seed, is its number among the
     completions of the episode, counted from the first try's 0.
@@ -141,21 +142,24 @@ async def run_episode(
     try:
         if failed_answer is None:
             first = await attempt(engine, loaded, query, said, decoding.answer(seed(0)))
+            report()
             if first.verdict.passed:
                 return Episode(first)
             said.append(first.completion.text)
         while len(done) < rounds:
             prompt, draw = next_prompt(loaded, query, said), len(said)
             reflection = await engine.generate(prompt, decoding.reflection(seed(draw)), loaded.tools(query))
+            report()
             said.append(reflection.text)
             retry = await attempt(engine, loaded, query, said, decoding.answer(seed(draw + 1)))
+            report()
             said.append(retry.completion.text)
             done.append(Round(reflection, retry))
             reflection = None
             if retry.verdict.passed:
                 break
-    except PromptTooLong as error:
+    except Unanswerable as error:
         nothing = Completion("", [], tokens=0, prompt_tokens=0, finish_reason="length")
-        lost = Attempt(nothing, Verdict(False, "prompt_too_long", str(error)))
+        lost = Attempt(nothing, Verdict(False, error.kind, str(error)))
         return Episode(lost) if not said else Episode(first, [*done, Round(reflection, lost)])
     return Episode(first, done)

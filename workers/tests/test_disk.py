@@ -1,5 +1,6 @@
 """What a crash of the machine leaves: a file or folder has its final name only once all it holds is on the disk."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,23 @@ def test_an_error_leaves_the_old_lines_and_nothing_else(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_newest_checkpoints_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
+    for step in (2, 9, 10):
+        staged = tmp_path / ".partial" / f"checkpoint-{step}"
+        write_folder(staged, lambda folder: (folder / "state.json").write_text("{}") and None)
+        publish(staged, tmp_path, keep=2)
+    assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]
+
+
+def test_a_model_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write_folder(tmp_path / "model", fail)
+    assert not (tmp_path / "model").exists()
+    write_folder(tmp_path / "model", lambda folder: (folder / "config.json").write_text(json.dumps({})) and None)
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]

@@ -1,9 +1,11 @@
 """Drawing until a query has failed, with an engine that says what it is told: what counts, and what is wasted."""
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,11 +28,12 @@ def attempt(passed: bool) -> Attempt:
 
 
 class Script:
-    """Draws that fail where ``failing`` says so. The later one is, the earlier it is done."""
+    """Draws that fail where ``failing`` says so. Later ones are done earlier, those from ``endless`` on never."""
 
-    def __init__(self, failing: Callable[[int], bool], raising: int | None = None):
+    def __init__(self, failing: Callable[[int], bool], raising: int | None = None, endless: int = 1000):
         self._failing = failing
         self._raising = raising
+        self._endless = endless
         self.running = self.most_running = 0
         self.started: list[int] = []
 
@@ -39,7 +42,7 @@ class Script:
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         try:
-            await asyncio.sleep(0.001 / (1 + number))
+            await asyncio.sleep(0.001 / (1 + number) if number < self._endless else 3600)
             if number == self._raising:
                 raise ValueError(f"draw {number}")
             return attempt(not self._failing(number))
@@ -81,25 +84,38 @@ async def test_what_counts_is_decided_in_the_order_of_draws(
     assert (drawn.prompt_tokens, drawn.completion_tokens) == (7 * draws, 2 * draws)
     # Draws ahead that are cancelled before their turn comes are wasted without being started.
     assert script.started == list(range(len(script.started)))
-    assert drawn.draws <= len(script.started) <= drawn.draws + drawn.wasted <= drawn.draws + at_once - 1
+    assert drawn.draws <= len(script.started) <= drawn.draws + drawn.wasted <= min(16, drawn.draws + at_once - 1)
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
 async def test_no_draw_outlives_its_query(at_once: int) -> None:
-    failing = Script(lambda number: number == 2)
-    await failing.run(at_once)
-    raising = Script(lambda _: False, raising=3)
-    with pytest.raises(ValueError, match="draw 3"):
-        await raising.run(at_once)
+    failing = Script(lambda number: number == 2, endless=3)
+    raising = Script(lambda _: False, raising=3, endless=4)
+    async with asyncio.timeout(5):
+        await failing.run(at_once)
+        with pytest.raises(ValueError, match="draw 3"):
+            await raising.run(at_once)
     assert failing.running == raising.running == 0
 
 
-async def test_a_query_that_does_not_fit_has_no_draws() -> None:
-    async def draw(number: int) -> Attempt:
-        raise PromptTooLong("too long")
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+@pytest.mark.parametrize("refused", [0, 2, 5])
+async def test_a_query_with_a_draw_that_can_not_be_answered_is_left_out(at_once: int, refused: int) -> None:
+    script = Script(lambda number: number == 5)
+    too_long = PromptTooLong("too long")
 
-    drawn = await draw_failures(draw, lambda _: 1, max_draws=4, failures_per_query=1, keep_all=False)
-    assert drawn == Drawn()
+    async def draw(number: int) -> Attempt:
+        made = await script.draw(number)
+        if number == refused:
+            raise too_long
+        return made
+
+    drawn = await draw_failures(draw, lambda _: at_once, max_draws=16, failures_per_query=1, keep_all=False)
+    assert drawn == Drawn(wasted=drawn.wasted, left_out=too_long)
+    assert drawn.wasted >= refused
+    # What comes after the failure that was needed is as if it had not been asked.
+    early = Script(lambda number: number == 1, raising=refused if refused > 1 else None)
+    assert (await early.run(at_once)).draws == 2
 
 
 class Reply(Engine):
@@ -153,6 +169,17 @@ async def test_a_query_alone_draws_ahead_up_to_what_the_engine_takes() -> None:
         engine = Reply(failing=-1)
         await role(engine, max_in_flight=limit).handle(mining("q", 64))
         assert engine.most_running == limit
+
+
+async def test_queries_that_are_over_take_no_share() -> None:
+    engine = Reply(failing=-1)
+    alone = role(engine, max_in_flight=8)
+    for method in ("sample_failures", "no such method"):
+        for _ in range(9):
+            with contextlib.suppress(ValueError):
+                await alone.handle(replace(mining("q", 1), method=method))
+    await alone.handle(mining("q", 64))
+    assert engine.most_running == 8
 
 
 async def test_queries_share_the_engine() -> None:

@@ -147,9 +147,7 @@ def test_the_arguments_of_an_engine_are_all_in_this_table(backend: Any, monkeypa
     exact = {"dtype": "float32", "worker_cls": EXACT_CPU_WORKER}
     assert engine_arguments(config(), "/models/m", dtype="float32") == {**EVERYWHERE, **ON_A_CPU, **exact}
     asked: list[Any] = []
-    monkeypatch.setattr(
-        "rrr_workers.engines.vllm_args.checkpoint_dtype", lambda *of: asked.append(of) or "float32"
-    )
+    monkeypatch.setattr("rrr_workers.engines.vllm_args.checkpoint_dtype", lambda *of: asked.append(of) or "float32")
     assert engine_arguments(automatic, "/models/m") == {**EVERYWHERE, **ON_A_CPU, **exact}
     assert asked == [("/models/m", "main")]
     short = engine_arguments(config(model={"name": "/m", "dtype": "bfloat16", "max_model_len": 256}), "/m")

@@ -11,7 +11,7 @@ import pytest
 
 from harness import WorkerProcess, resolved_config
 from rrr_workers.config import Config, parse_config
-from rrr_workers.engines.base import PromptTooLong, SamplingParams
+from rrr_workers.engines.base import PromptTooLong, Refused, SamplingParams, Unanswerable
 from rrr_workers.engines.openai import OpenAIEngine
 from rrr_workers.errors import CallFailed, UserError
 
@@ -51,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if not self.path.startswith("/v1/"):
+            return self._reply(404, {"detail": "Not Found"})
         models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "us"}]}
         self._reply(self.server.models_status, models)
 
@@ -124,10 +126,130 @@ async def test_a_refused_request_is_the_user_s(endpoint: Endpoint) -> None:
     endpoint.script = [(400, {"error": {"message": "This model's maximum context length is 9 tokens."}})]
     with pytest.raises(PromptTooLong, match="context length is 9"):
         await engine.generate(MESSAGES, PARAMS)
-    endpoint.script = [(200, {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": "content_filter"}]})]
-    with pytest.raises(CallFailed, match="content_filter") as failed:
+    await engine.close()
+
+
+def reply(finish_reason: str | None = "stop", **message: Any) -> dict[str, Any]:
+    """A reply with one choice."""
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", **message}}
+    return {**ANSWER, "choices": [choice]}
+
+
+TOO_LONG = [
+    (
+        400,
+        {"error": {"message": "The maximum context length is 9 tokens.", "code": "context_length_exceeded"}},
+    ),
+    (
+        400,
+        {"object": "error", "message": "The input (99 tokens) is longer than the model's context length."},
+    ),
+    (
+        400,
+        {"error": {"message": "exceeds the available context size", "type": "exceed_context_size_error"}},
+    ),
+    (422, {"error": "`inputs` tokens + `max_new_tokens` must be <= 9", "error_type": "validation"}),
+    (400, {"error": {"message": "prompt is too long: 99 tokens > 9 maximum"}}),
+    (400, {"message": "Prompt contains 99 tokens, too large for model with 9 maximum context length"}),
+    (200, {"error": {"code": 400, "message": "This endpoint's maximum context length is 9 tokens."}}),
+]
+REFUSED = [
+    (200, reply("content_filter", content="I")),
+    (200, reply(None, content="I")),
+    (200, reply("error", content="")),
+    (200, {**ANSWER, "choices": []}),
+    (400, {"error": {"message": "Rejected.", "code": "content_policy_violation"}}),
+    (
+        400,
+        {"error": {"message": "Filtered by our content management policy", "code": "content_filter"}},
+    ),
+    (200, {"error": {"code": 403001, "message": "flagged by moderation"}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("odd", "error"), [*((odd, PromptTooLong) for odd in TOO_LONG), *((odd, Refused) for odd in REFUSED)]
+)
+async def test_an_odd_reply_leaves_its_query_out(
+    endpoint: Endpoint, odd: tuple[int, Any], error: type[Unanswerable]
+) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [odd]
+    with pytest.raises(error) as caught:
         await engine.generate(MESSAGES, PARAMS)
-    assert not failed.value.retryable
+    assert endpoint.url in str(caught.value)
+    assert (await engine.generate(MESSAGES, PARAMS)).tokens == 5
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ((200, reply("tool_calls", content=None)), "gave tool calls in place of text"),
+        ((200, {**reply(content="1"), "usage": None}), "doesn't count tokens"),
+        ((404, {"error": {"message": "no such model"}}), "HTTP 404: .*no such model"),
+        ((403, {"error": {"message": "no"}}), "refuses the key"),
+    ],
+)
+async def test_what_every_request_would_meet_is_the_user_s(
+    endpoint: Endpoint, odd: tuple[int, Any], message: str
+) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [odd]
+    with pytest.raises(UserError, match=message) as caught:
+        await engine.generate(MESSAGES, PARAMS)
+    assert not isinstance(caught.value, Unanswerable)
+    assert endpoint.url in str(caught.value)
+    assert caught.value.cure
+    await engine.close()
+
+
+async def test_a_busy_server_under_status_200_may_be_asked_again(endpoint: Endpoint) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [(200, {"error": {"code": 502, "message": "Provider returned error"}})]
+    with pytest.raises(CallFailed, match=r"keeps failing: HTTP 502: Provider returned error") as caught:
+        await engine.generate(MESSAGES, PARAMS)
+    assert caught.value.retryable
+    await engine.close()
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize(
+    ("finish_reason", "content", "text"),
+    [
+        ("stop", "so: 3", "<think>hm</think>so: 3"),
+        ("stop", None, "<think>hm</think>"),
+        ("length", None, "<think>hm"),
+        ("length", "so", "<think>hm</think>so"),
+        ("eos_token", "so", "<think>hm</think>so"),
+    ],
+)
+async def test_reasoning_stands_before_the_answer(
+    endpoint: Endpoint, field: str, finish_reason: str, content: str | None, text: str
+) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [(200, reply(finish_reason, content=content, **{field: "hm"}))]
+    done = await engine.generate(MESSAGES, PARAMS)
+    assert (done.text, done.finish_reason) == (text, "length" if finish_reason == "length" else "stop")
+    await engine.close()
+
+
+async def test_answers_without_any_text_end_the_run(endpoint: Endpoint) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    endpoint.script = [(200, reply(content=None, thoughts="hm"))] * 20
+    for _ in range(19):
+        assert (await engine.generate(MESSAGES, PARAMS)).text == ""
+    with pytest.raises(UserError, match=r"the first 20 answers of .* are empty, though it counted tokens"):
+        await engine.generate(MESSAGES, PARAMS)
+    await engine.close()
+
+
+async def test_some_empty_answers_end_nothing(endpoint: Endpoint) -> None:
+    engine = await OpenAIEngine.start(make_config(endpoint.url), "m", 0)
+    await engine.generate(MESSAGES, PARAMS)
+    endpoint.script = [(200, reply(content=""))] * 30
+    for _ in range(30):
+        await engine.generate(MESSAGES, PARAMS)
     await engine.close()
 
 
@@ -141,6 +263,10 @@ async def test_a_wrong_endpoint_is_found_at_start(endpoint: Endpoint) -> None:
     assert "RRR_TEST_KEY" in (caught.value.cure or "")
     endpoint.models_status = 404
     await (await OpenAIEngine.start(make_config(endpoint.url), "anything", 0)).close()
+    endpoint.models_status = 200
+    with pytest.raises(UserError, match="is not where the endpoint is") as caught:
+        await OpenAIEngine.start(make_config(endpoint.url.removesuffix("/v1")), "m", 0)
+    assert caught.value.cure == f"write {endpoint.url} in engine.openai.base_urls"
     with pytest.raises(UserError, match=r"nothing answers at http://127\.0\.0\.1:9/v1"):
         await OpenAIEngine.start(make_config("http://127.0.0.1:9/v1", max_retries=0), "m", 0)
 

@@ -12,9 +12,10 @@ from harness import WorkerProcess, resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.data.model_check import check_model
 from rrr_workers.data.prepare import prepare
-from rrr_workers.data.splits import split_position
+from rrr_workers.data.splits import assign_split, split_key_of, split_position
 from rrr_workers.errors import BugError, UserError
 from rrr_workers.hashing import content_hash, derive_seed
+from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.registry import load_task
 
 GOOD = {"nums": [44, 19, 35], "target": 98}
@@ -92,6 +93,36 @@ def test_limits_take_the_first_rows(tmp_path: Path) -> None:
     for name, rows in (("train.jsonl", 7), ("test.jsonl", 3)):
         assert read(tmp_path / "few" / name) == read(tmp_path / "all" / name)[:rows]
     assert run(tmp_path / "read", source="jsonl", path=path, rows=20)["read"] == 20
+
+
+def test_a_limit_is_reached_and_not_passed(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", numbered(40))
+    for limit in (0, 1, 1000):
+        result = run(tmp_path / "out", source="jsonl", path=path, train_rows=limit, test_rows=limit)
+        whole = run(tmp_path / "all", source="jsonl", path=path)
+        assert (result["train"], result["test"]) == (min(limit, whole["train"]), min(limit, whole["test"]))
+        for name in ("train", "test"):
+            assert len(read(tmp_path / "out" / f"{name}.jsonl")) == result[name]
+
+
+def test_the_test_split_comes_first() -> None:
+    for key in range(500):
+        position = split_position(key)
+        assert 0 <= position < 1
+        assert assign_split(key, position + 1e-6, 1.0) == "test"
+        assert assign_split(key, position, 1.0) == "train"  # the test split ends before its share
+        assert assign_split(key, 0.0, position) == "unused"
+        assert assign_split(key, 0.0, position + 1e-6) == "train"
+        for share in (0.0, 0.3, 0.8):
+            assert (assign_split(key, 0.2, share) == "test") == (position < 0.2)
+            assert (assign_split(key, 0.2, share) == "train") == (0.2 <= position < 0.2 + share)
+
+
+def test_the_split_key_decides_and_without_one_the_id() -> None:
+    assert split_key_of(Query("id", {}, [1, 2])) == [1, 2]
+    assert split_key_of(Query("id", {})) == "id"
+    for empty in (0, "", [], False):  # keys like any other
+        assert split_key_of(Query("id", {}, empty)) == empty
 
 
 def test_duplicates_are_counted_once(tmp_path: Path) -> None:

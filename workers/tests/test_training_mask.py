@@ -132,8 +132,8 @@ def logprobs(sampler: list[list[float]], step: int) -> tuple[Any, dict[str, torc
 def test_the_logprob_check_counts_reflection_tokens_alone() -> None:
     check = LogprobCheck(0.1)
     assert check.check(*logprobs([[-1.0, -2.3], [-3.0, 0.0]], 0)) == pytest.approx(0.1, abs=1e-5)
-    # Gaps of opposite signs add up: 0.2 and -0.1.
-    assert check.check(*logprobs([[-1.2, -1.9], [-3.0, 0.0]], 7)) == pytest.approx(0.1, abs=1e-5)
+    # Gaps of opposite signs add up: 0.2 and -0.07.
+    assert check.check(*logprobs([[-1.2, -1.93], [-3.0, 0.0]], 7)) == pytest.approx(0.09, abs=1e-5)
     with pytest.raises(CallFailed, match=r"trainer's weights at step 8: .*first update it was 0\.1"):
         check.check(*logprobs([[-1.0, -2.0], [-4.0, 0.0]], 7))
     with pytest.raises(CallFailed, match="disagree before any update") as caught:

@@ -1,6 +1,5 @@
-"""The parts of training that need no engine: failures and their order, rollouts and rewards, TRL's config, events."""
+"""The parts of training that need no engine: failures and their order, rollouts and rewards."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,11 @@ from rrr_workers.config import parse_config
 from rrr_workers.engines.base import Completion, SamplingParams
 from rrr_workers.engines.chat import ChatEncoder
 from rrr_workers.episode import Decoding, next_prompt
-from rrr_workers.errors import CallFailed, UserError
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Verdict
 from rrr_workers.tasks.countdown.task import Countdown
 from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
-from rrr_workers.training.checkpoints import complete_checkpoints, publish, write_folder
-from rrr_workers.training.config import grpo_config
-from rrr_workers.training.events import Events
 from rrr_workers.training.failures import Failure, load_failures, training_order
 from rrr_workers.training.rollout import Rollout
 from training_fixtures import TASK, training_config, write_failures
@@ -34,6 +30,7 @@ def test_every_failure_comes_once_before_any_comes_again() -> None:
     assert training_order(5, 7, seed=3) == order[:7]
     assert training_order(5, 12, seed=4) != order
     assert training_order(2, 5, seed=0)[:4].count(0) == 2
+    assert order == [2, 3, 0, 1, 4, 1, 0, 2, 3, 4, 3, 0]  # as in every run so far
 
 
 @pytest.mark.parametrize(
@@ -130,6 +127,29 @@ def test_reflections_carry_the_ids_that_were_sampled(tmp_path: Path) -> None:
     assert not {params.seed for _, params in again.engine.asked[3:]} & set(seeds)
 
 
+def test_reflections_are_sampled_from_the_whole_vocabulary_and_retries_as_the_config_says(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, lambda _: "1", sampling={"temperature": 0.7, "top_p": 0.9, "max_answer_tokens": 9})
+    stage.rollout.reflect(["0"], stage.trainer)
+    stage.retry(["0"], ["a"])
+    asked = [(p.temperature, p.top_p, p.max_tokens, p.logprobs) for _, p in stage.engine.asked]
+    assert asked == [(0.7, 1.0, 16, True), (0.7, 0.9, 9, False), (0.7, 0.9, 9, False)]
+
+
+def test_no_two_samples_of_a_run_share_a_seed(tmp_path: Path) -> None:
+    seeds = []
+    for process, step in ((0, 5), (1, 5), (0, 6), (1, 6)):
+        stage = Stage(tmp_path, lambda _: "1")
+        stage.trainer.accelerator.process_index = process
+        stage.trainer.state.global_step = step
+        stage.rollout.reflect(["0", "0", "1"], stage.trainer)
+        stage.retry(["0", "0", "1"], ["a", "a", "b"])
+        seeds += [params.seed for _, params in stage.engine.asked]
+    assert len(seeds) == 4 * (3 + 6)
+    assert len(set(seeds)) == len(seeds)
+    # As in every run so far: (step 5, process 0), three reflections, then two retries of each.
+    assert seeds[:5] == [1865619659, 952382718, 1025143119, 540390407, 1949349692]
+
+
 class PassesOnSound(Countdown):
     """Passes the answer "sound"."""
 
@@ -170,6 +190,8 @@ def test_a_shuffled_reward_still_reports_the_true_second_try(tmp_path: Path) -> 
     assert sorted(shuffled) == sorted(true)  # type: ignore[type-var]
     assert stage.metrics["second_try"] == pytest.approx(len(sound) / 40)
     assert stage.retry(["0"] * 40, reflections) == shuffled
+    stage.trainer.state.global_step = 6
+    assert stage.retry(["0"] * 40, reflections) != shuffled  # each step has an order of its own
 
 
 def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
@@ -191,66 +213,6 @@ def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
     kept = stage.failures[2]
     prompt = ids_of(next_prompt(stage.loaded, kept.query, [kept.answer]))
     assert rollout.reflect(["1"], stage.trainer)["prompt_ids"] == [prompt]
-
-
-SETTINGS: list[tuple[str, Any, str, Any]] = [
-    ("steps", 70, "max_steps", 70),
-    ("learning_rate", 5e-7, "learning_rate", 5e-7),
-    ("lr_scheduler", "constant_with_warmup", "lr_scheduler_type", "constant_with_warmup"),
-    ("warmup_ratio", 0.3, "warmup_steps", 2),
-    ("beta", 0.5, "beta", 0.5),
-    ("epsilon", 0.3, "epsilon", 0.3),
-    ("loss_type", "dr_grpo", "loss_type", "dr_grpo"),
-    ("scale_rewards", "none", "scale_rewards", "none"),
-    ("max_grad_norm", 0.7, "max_grad_norm", 0.7),
-    ("gradient_checkpointing", True, "gradient_checkpointing", True),
-    ("checkpoint_every", 7, "save_steps", 7),
-    ("num_generations", 2, "num_generations", 2),
-    ("batch_size", 16, "generation_batch_size", 16),
-    ("batch_size", 16, "gradient_accumulation_steps", 4),
-    ("micro_batch_size", 2, "per_device_train_batch_size", 2),
-]
-
-
-@pytest.mark.parametrize(("key", "value", "argument", "expected"), SETTINGS)
-def test_every_setting_reaches_trl(tmp_path: Path, key: str, value: Any, argument: str, expected: Any) -> None:
-    arguments = grpo_config(parse_config(training_config(tmp_path, train={key: value})), tmp_path)
-    assert getattr(arguments, argument) == expected
-    assert (arguments.bf16, arguments.report_to, arguments.top_p) == (False, [], 1.0)
-    assert arguments.model_init_kwargs["dtype"] == "float32"
-
-
-def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no multiple of train\.micro_batch_size 4 times 3 process"):
-        grpo_config(parse_config(training_config(tmp_path)), tmp_path, processes=3)
-
-
-def test_a_loss_that_is_no_number_ends_the_run() -> None:
-    call: Any = SimpleNamespace(emit=pytest.fail, progress=pytest.fail)
-    state: Any = SimpleNamespace(global_step=3, max_steps=4, is_world_process_zero=True)
-    events = Events(call, SimpleNamespace(sampled_tokens=0))  # type: ignore[arg-type]
-    with pytest.raises(CallFailed, match="loss is nan at step 3"):
-        events.on_log(None, state, None, logs={"loss": float("nan"), "reward": 0.5})  # type: ignore[arg-type]
-
-
-def test_the_newest_checkpoints_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
-    for step in (2, 9, 10):
-        staged = tmp_path / ".partial" / f"checkpoint-{step}"
-        write_folder(staged, lambda folder: (folder / "state.json").write_text("{}") and None)
-        publish(staged, tmp_path, keep=2)
-    assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]
-
-
-def test_a_model_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
-    def fail(folder: Path) -> None:
-        (folder / "config.json").write_text("{}")
-        raise OSError("the disk is full")
-
-    with pytest.raises(OSError, match="the disk is full"):
-        write_folder(tmp_path / "model", fail)
-    assert not (tmp_path / "model").exists()
-    write_folder(tmp_path / "model", lambda folder: (folder / "config.json").write_text(json.dumps({})) and None)
-    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
 
 
 def test_the_scripted_task_loads_as_a_users_file(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ const MODELS = ['base', 'trained'] as const satisfies readonly Arm['model'][];
 /** In progress and messages. */
 const WHEN = { base: 'before training', trained: 'after training' };
 
-export function plan(config: Config, paths: RunPaths, { test }: PlannedQueries): StagePlan {
+export function plan(given: Config, paths: RunPaths, { test }: PlannedQueries): StagePlan {
+  const config = withVllm(given);
   const { modes, model } = config.eval;
   const episodes = ARMS.length * modes.length;
   return {
@@ -38,13 +39,12 @@ export function plan(config: Config, paths: RunPaths, { test }: PlannedQueries):
   };
 }
 
-export async function run(job: StageJob): Promise<void> {
-  const { config, paths } = job;
-  if (config.engine.name === 'openai') {
-    throw new UserError('the endpoint of engine.name: openai does not serve the trained model', {
-      cure: 'evaluate with --set engine.name=vllm',
-    });
-  }
+export async function run(given: StageJob): Promise<void> {
+  const config = withVllm(given.config);
+  const job = { ...given, config };
+  const { paths } = job;
+  if (config !== given.config)
+    job.progress.note('both models are evaluated with vLLM: the endpoint does not serve the trained one');
   if (config.eval.model !== undefined) await prepareData(job);
   const queries = await testQueries(paths.testQueries);
   const ledger = await Ledger.open(paths.evalJournal);
@@ -90,6 +90,11 @@ export function show(report: Report, view: View) {
       report: page,
     },
   };
+}
+
+/** An endpoint doesn't serve what was trained here, and two models are only comparable on one engine. */
+function withVllm(config: Config): Config {
+  return config.engine.name === 'vllm' ? config : { ...config, engine: { ...config.engine, name: 'vllm' } };
 }
 
 async function testQueries(path: string): Promise<Query[]> {

@@ -54,7 +54,7 @@ export class FailureResults {
 }
 
 function emptySums(): FailuresSums {
-  const zero = { queries: 0, kept: 0, failures: 0, too_long: 0, draws: 0, wasted_draws: 0 };
+  const zero = { queries: 0, kept: 0, failures: 0, too_long: 0, refused: 0, draws: 0, wasted_draws: 0 };
   return { ...zero, kinds: {}, prompt_tokens: 0, completion_tokens: 0 };
 }
 
@@ -62,7 +62,8 @@ function addTo(sums: FailuresSums, result: FailuresResult): void {
   sums.queries += 1;
   sums.kept += result.failures.length > 0 ? 1 : 0;
   sums.failures += result.failures.length;
-  sums.too_long += result.draws === 0 ? 1 : 0;
+  sums.too_long += result.left_out?.kind === 'prompt_too_long' ? 1 : 0;
+  sums.refused += result.left_out?.kind === 'refused' ? 1 : 0;
   sums.draws += result.draws;
   sums.wasted_draws += result.wasted_draws;
   sums.prompt_tokens += result.prompt_tokens;

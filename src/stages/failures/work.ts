@@ -10,7 +10,12 @@
 import { z } from 'zod';
 import type { Config } from '../../config/schema.ts';
 import { RunError, UserError } from '../../errors.ts';
-import { failuresResult, type PrepareResult, type Query } from '../../protocol/methods.ts';
+import {
+  type FailuresResult,
+  failuresResult,
+  type PrepareResult,
+  type Query,
+} from '../../protocol/methods.ts';
 import { percent } from '../../report/format.ts';
 import { readJson, replaceJson, replaceLines } from '../../run/files.ts';
 import { readLines, readQueries } from '../../run/journal.ts';
@@ -85,7 +90,7 @@ export async function count({ failuresJournal, dataSummary }: RunPaths): Promise
 }
 
 export function show(summary: FailuresSummary, view: View) {
-  const { queries, kept, failures, too_long, draws, pass_rate, kinds } = summary;
+  const { queries, kept, failures, too_long, refused, draws, pass_rate, kinds } = summary;
   const path = view.path(view.paths.failures);
   const failed = draws - (kinds.passed ?? 0);
   const share = (count: number, of: number) => `${count} of ${of} (${percent(of === 0 ? 0 : count / of)} %)`;
@@ -95,6 +100,7 @@ export function show(summary: FailuresSummary, view: View) {
       ...(too_long > 0
         ? [['queries left out', `${share(too_long, queries)}: too long for model.max_model_len`]]
         : []),
+      ...(refused > 0 ? [['queries left out', `${share(refused, queries)}: refused by the endpoint`]] : []),
       ['draws that failed', share(failed, draws)],
       ...(pass_rate === null ? [] : [['pass rate of one draw', `${percent(pass_rate)} %, unbiased`]]),
     ]),
@@ -119,8 +125,13 @@ async function sampleAll(results: FailureResults, data: PrepareResult, job: Stag
       owedQueries(results, paths),
       async (query) => {
         try {
-          const result = await pool.call('sample_failures', { query, ...config.failures });
-          results.add(query, failuresResult.parse(result));
+          const result = failuresResult.parse(
+            await pool.call('sample_failures', { query, ...config.failures }),
+          );
+          refuseIfAllAre(results, query, result);
+          results.add(query, result);
+          if (result.left_out?.kind === 'refused')
+            progress.note(`query ${query.id} is left out: ${result.left_out.message}`);
         } catch (error) {
           if (!(error instanceof FailedCallError) || failedCalls.length === MAX_FAILED_QUERIES) throw error;
           progress.note(`query ${query.id}: ${error.message}`);
@@ -142,6 +153,15 @@ async function sampleAll(results: FailureResults, data: PrepareResult, job: Stag
       cure: '--resume tries them again',
     });
   }
+}
+
+/** An endpoint that refuses query after query won't answer the next one: throws before more of them are left out. */
+function refuseIfAllAre({ sums }: FailureResults, { id }: Query, { left_out }: FailuresResult): void {
+  if (left_out?.kind !== 'refused' || sums.refused < sums.queries || sums.refused < MAX_FAILED_QUERIES)
+    return;
+  throw new UserError(`every query so far was refused, at last query ${id}: ${left_out.message}`, {
+    cure: 'put the endpoint right, then go on with --resume',
+  });
 }
 
 async function* owedQueries(results: FailureResults, paths: RunPaths): AsyncGenerator<Query> {

@@ -10,6 +10,7 @@ import { compact, percent } from '../../report/format.ts';
 import { summariseTraining } from '../../report/training.ts';
 import { readJson, replaceJson } from '../../run/files.ts';
 import { readLines } from '../../run/journal.ts';
+import { runDate } from '../../run/manifest.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { failuresSummary, type TrainSummary, trainSummary } from '../../run/records.ts';
 import { alignColumns } from '../../text.ts';
@@ -129,7 +130,7 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
     module: 'rrr_workers.roles.trainer',
     devices: devices?.[0],
     config,
-    options: {},
+    options: { date: runDate(paths) },
     readyTimeoutS: ready_timeout_s,
   };
   const worker = new Worker(spec, job);

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import FinishReason, Message
@@ -38,8 +38,22 @@ class Completion:
     logprobs: list[float] = field(default_factory=list)
 
 
-class PromptTooLong(UserError):
-    """A prompt that, with the tokens it may be answered with, doesn't fit the model. Such a query is left out."""
+class Unanswerable(UserError):
+    """There is no answer to this prompt, however often it is asked: its query is left out. ``kind`` says why."""
+
+    kind: ClassVar[str]
+
+
+class Refused(Unanswerable):
+    """The endpoint refuses this prompt, or gives an answer that can't be used."""
+
+    kind = "refused"
+
+
+class PromptTooLong(Unanswerable):
+    """A prompt that, with the tokens it may be answered with, doesn't fit the model."""
+
+    kind = "prompt_too_long"
 
     def __init__(self, message: str):
         super().__init__(message, cure="raise model.max_model_len, or lower the token limits of the sampling section")
@@ -68,7 +82,7 @@ class Engine(ABC):
     ) -> Completion:
         """The assistant's next message, with ``tools`` in the chat template.
 
-        Raises :class:`PromptTooLong`; :class:`~rrr_workers.errors.CallFailed` where this request can't be answered, and
+        Raises :class:`Unanswerable`; :class:`~rrr_workers.errors.CallFailed` where this request can't be answered, and
         :class:`~rrr_workers.errors.WorkerFailed` where no request can be any more.
         """
 

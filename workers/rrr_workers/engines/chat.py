@@ -2,21 +2,27 @@
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
 from rrr_workers.engines.base import Completion, SamplingParams, Tools
+from rrr_workers.engines.chat_template import clock_of
 from rrr_workers.errors import CallFailed, UserError
 from rrr_workers.tasks.base import Message
 
 
 class ChatEncoder:
-    """Messages to token ids, by the model's own chat template. The last ``remembered`` prompts cost nothing again."""
+    """Messages to token ids, by the model's own chat template. The last ``remembered`` prompts cost nothing again.
 
-    def __init__(self, tokenizer: Any, model: str, remembered: int = 0):
+    ``day``: the run's date, for templates that put today's into the prompt. None: whatever day it is.
+    """
+
+    def __init__(self, tokenizer: Any, model: str, day: date | None = None, remembered: int = 0):
         if not tokenizer.chat_template:
             raise UserError(f"model {model} has no chat template", cure="use an instruct model, or add a chat template")
         self._tokenizer = tokenizer
+        self._clock = clock_of(day) if day and "strftime_now" in str(tokenizer.chat_template) else {}
         self._encode_text = lru_cache(maxsize=remembered)(self._encode)
 
     def encode(self, messages: Sequence[Message], tools: Tools | None = None) -> list[int]:
@@ -26,7 +32,7 @@ class ChatEncoder:
     def _encode(self, prompt: str) -> list[int]:
         messages, tools = json.loads(prompt)
         ids: list[int] = self._tokenizer.apply_chat_template(
-            messages, tools=tools, add_generation_prompt=True, return_dict=False
+            messages, tools=tools, add_generation_prompt=True, return_dict=False, **self._clock
         )
         return ids
 

@@ -1,36 +1,58 @@
 """Any OpenAI-compatible endpoint. The server applies the chat template; a worker talks to one of the base URLs.
 
-Retries of HTTP 429, 5xx and broken connections happen here, in the client library, and nowhere else.
+Retries of HTTP 429, 5xx and broken connections happen here, in the client library, and nowhere else. What goes wrong is
+told apart by HTTP status and by the type of the error, as servers word it differently:
+
+    429, 5xx, no connection     CallFailed, may be asked again
+    prompt too long             PromptTooLong: the query is left out
+    content filter and the like Refused: the query is left out
+    any other 4xx               UserError: every request would be refused
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rrr_workers.config import Config
-from rrr_workers.engines.base import Completion, Engine, PromptTooLong, SamplingParams, Tools
-from rrr_workers.errors import CallFailed, UserError
-from rrr_workers.tasks.base import Message
+from rrr_workers.engines.base import Completion, Engine, PromptTooLong, Refused, SamplingParams, Tools
+from rrr_workers.errors import CallFailed, RrrError, UserError
+from rrr_workers.tasks.base import FinishReason, Message
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai.types.chat.chat_completion import ChatCompletion, Choice
 
-# How vLLM's server and OpenAI's say that a prompt is too long.
-_TOO_LONG = ("maximum context length", "context_length_exceeded", "maximum model length")
 _NO_KEY = "none"  # the client insists on a key; local servers ignore it
+#: How OpenAI, vLLM, SGLang, TGI, llama.cpp, LM Studio and Mistral say that a prompt is too long.
+_TOO_LONG = re.compile(
+    r"context.?(length|size|window)|maximum model length|max_new_tokens|(prompt|input)\b.* too long|too large for",
+    re.IGNORECASE | re.DOTALL,
+)
+_FILTERED = re.compile(r"content.?(filter|policy|management)|moderation|safety", re.IGNORECASE)
+_ENDS: dict[str, FinishReason] = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
+    **dict.fromkeys(("length", "max_tokens"), "length"),
+}
+#: With so many answers and no text in any of them, the text is somewhere else.
+_MOST_EMPTY = 20
 
 
 class OpenAIEngine(Engine):
     """Chat completions at ``base_urls[index % len(base_urls)]``."""
 
-    def __init__(self, client: "AsyncOpenAI", model: str):
+    def __init__(self, client: "AsyncOpenAI", model: str, url: str):
         self._client = client
         self._model = model
+        self._url = url
+        self._empty = 0
+        self._any_text = False
 
     @classmethod
     async def start(cls, config: Config, model: str, index: int) -> "OpenAIEngine":
         """Check that the endpoint answers and knows ``model``."""
-        from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+        from openai import AsyncOpenAI
 
         section = config.engine.openai
         assert section is not None  # the command line checks it
@@ -42,21 +64,11 @@ class OpenAIEngine(Engine):
             max_retries=section.max_retries,
             timeout=config.workers.call_timeout_s,
         )
-        try:
-            known = [entry.id async for entry in client.models.list()]
-        except APIConnectionError as error:
-            raise UserError(
-                f"engine.openai: nothing answers at {url}", cure="start the server, check base_urls"
-            ) from error
-        except APIStatusError as error:
-            if error.status_code in (401, 403):
-                cure = f"set the environment variable {section.api_key_env} (engine.openai.api_key_env)"
-                raise UserError(f"{url} refuses the key: HTTP {error.status_code}", cure=cure) from error
-            known = []  # an endpoint without a list of models; the first request will tell
+        known = await _known_models(client, url, section.api_key_env)
         if known and name not in known:
             cure = f"set engine.openai.model to one of: {', '.join(known[:10])}"
             raise UserError(f"{url} serves no model {name!r}", cure=cure)
-        return cls(client, name)
+        return cls(client, name, url)
 
     def info(self) -> dict[str, Any]:
         return {"engine": "openai", "model": self._model, "base_url": str(self._client.base_url)}
@@ -80,25 +92,101 @@ class OpenAIEngine(Engine):
         try:
             response = await self._client.chat.completions.create(**request)
         except APIStatusError as error:
-            if error.status_code == 429 or error.status_code >= 500:
-                message = f"the endpoint keeps failing: HTTP {error.status_code}"
-                cure = "lower workers.max_in_flight, or raise engine.openai.max_retries"
-                raise CallFailed(message, cure=cure, retryable=True) from error
-            if error.status_code == 400 and any(sign in str(error.message) for sign in _TOO_LONG):
-                raise PromptTooLong(f"the endpoint refuses a prompt: {error.message}") from error
-            raise UserError(f"the endpoint refuses a request: HTTP {error.status_code}: {error.message}") from error
+            raise self._classify(error.status_code, error.message, error.body) from error
         except APIConnectionError as error:
-            raise CallFailed(f"the endpoint can't be reached: {error}", retryable=True) from error
-        choice = response.choices[0]
-        if choice.finish_reason not in ("stop", "length") or response.usage is None:
-            raise CallFailed(f"unusable reply: finish_reason {choice.finish_reason!r}, usage {response.usage}")
-        return Completion(
-            text=choice.message.content or "",
-            token_ids=[],
-            tokens=response.usage.completion_tokens,
-            prompt_tokens=response.usage.prompt_tokens,
-            finish_reason=choice.finish_reason,
-        )
+            raise CallFailed(f"{self._url} can't be reached: {error}", retryable=True) from error
+        return self._completion(response, self._only_choice(response))
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _classify(self, status: int, message: str, body: Any) -> RrrError:
+        """The error that a reply of this HTTP status, or an error body under status 200, stands for."""
+        details = " ".join(str(body.get(key, "")) for key in ("code", "type", "message")) if _is_object(body) else body
+        said = f"{self._url} says: HTTP {status}: {message}"
+        if status == 429 or status >= 500:
+            cure = "lower workers.max_in_flight, or raise engine.openai.max_retries"
+            return CallFailed(f"{self._url} keeps failing: HTTP {status}: {message}", cure=cure, retryable=True)
+        if status in (401, 403):
+            return UserError(f"{self._url} refuses the key: HTTP {status}", cure="check engine.openai.api_key_env")
+        if _TOO_LONG.search(f"{message} {details}"):
+            return PromptTooLong(said)
+        if status == 451 or _FILTERED.search(f"{message} {details}"):
+            return Refused(said)
+        return UserError(said, cure="check the server's log, engine.openai.model and the sampling section")
+
+    def _only_choice(self, response: "ChatCompletion") -> "Choice":
+        if response.choices:
+            return response.choices[0]
+        body: Any = (response.model_extra or {}).get("error")
+        if not _is_object(body):
+            raise Refused(f"{self._url} gave a reply without choices")
+        status = body.get("code")
+        is_http = isinstance(status, int) and 400 <= status < 600
+        raise self._classify(status if is_http else 400, str(body.get("message", body)), body)
+
+    def _completion(self, response: "ChatCompletion", choice: "Choice") -> Completion:
+        if choice.finish_reason in ("tool_calls", "function_call"):
+            cure = "start the server without a parser for tool calls: rrr parses them itself"
+            raise UserError(f"{self._url} gave tool calls in place of text", cure=cure)
+        finish_reason = _ENDS.get(choice.finish_reason)
+        if finish_reason is None:
+            raise Refused(f"{self._url} ended an answer with {choice.finish_reason!r}")
+        if response.usage is None:
+            raise UserError(f"{self._url} doesn't count tokens: its reply has no usage", cure="use another server")
+        text = _text_of(choice, finish_reason)
+        self._check_text(text, response.usage.completion_tokens)
+        return Completion(
+            text=text,
+            token_ids=[],
+            tokens=response.usage.completion_tokens,
+            prompt_tokens=response.usage.prompt_tokens,
+            finish_reason=finish_reason,
+        )
+
+    def _check_text(self, text: str, tokens: int) -> None:
+        self._any_text = self._any_text or bool(text)
+        self._empty += not text and tokens > 1
+        if self._empty == _MOST_EMPTY and not self._any_text:
+            message = f"the first {_MOST_EMPTY} answers of {self._url} are empty, though it counted tokens for each"
+            raise UserError(
+                message, cure="look at one of its replies: the text may be in a field that rrr doesn't know"
+            )
+
+
+async def _known_models(client: "AsyncOpenAI", url: str, key_variable: str) -> list[str]:
+    """The models that the endpoint lists, none where it has no list: the first request will tell."""
+    from openai import APIConnectionError, APIStatusError
+
+    try:
+        return [entry.id async for entry in client.models.list()]
+    except APIConnectionError as error:
+        cure = "start the server, check base_urls"
+        raise UserError(f"engine.openai: nothing answers at {url}", cure=cure) from error
+    except APIStatusError as error:
+        if error.status_code in (401, 403):
+            cure = f"set the environment variable {key_variable} (engine.openai.api_key_env)"
+            raise UserError(f"{url} refuses the key: HTTP {error.status_code}", cure=cure) from error
+    if not urlsplit(url).path.strip("/"):
+        longer = f"{url.rstrip('/')}/v1"
+        try:
+            await client.with_options(base_url=longer).models.list()
+        except (APIConnectionError, APIStatusError):
+            return []
+        raise UserError(f"{url} is not where the endpoint is", cure=f"write {longer} in engine.openai.base_urls")
+    return []
+
+
+def _text_of(choice: "Choice", finish_reason: FinishReason) -> str:
+    """The answer; reasoning that the server keeps in a field of its own stands before it, as the model wrote it."""
+    message = choice.message
+    extra = message.model_extra or {}
+    content, reasoning = message.content or "", extra.get("reasoning_content") or extra.get("reasoning")
+    if not reasoning:
+        return content
+    unfinished = finish_reason == "length" and not content
+    return f"<think>{reasoning}" if unfinished else f"<think>{reasoning}</think>{content}"
+
+
+def _is_object(body: Any) -> bool:
+    return isinstance(body, Mapping)

@@ -5,11 +5,13 @@ import gc
 import itertools
 import os
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools, check_fits
 from rrr_workers.engines.chat import ChatEncoder, completion_of, vllm_params
+from rrr_workers.engines.chat_template import describe_template
 from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
 from rrr_workers.errors import CallFailed, WorkerFailed
 from rrr_workers.tasks.base import Message
@@ -28,20 +30,21 @@ _CLOSE_S = 2.0  # for the engine's processes to end by themselves
 class VllmEngine(Engine):
     """Owns an ``AsyncLLM``. Made by :meth:`start`."""
 
-    def __init__(self, llm: Any, model: str, max_model_len: int):
+    def __init__(self, llm: Any, model: str, max_model_len: int, day: date | None):
         self._llm = llm
         self.tokenizer = llm.get_tokenizer()
+        self._day = day
         self._model = model
         self._max_model_len = max_model_len
-        self.encoder = ChatEncoder(self.tokenizer, model, _REMEMBERED_PROMPTS)
+        self.encoder = ChatEncoder(self.tokenizer, model, day, _REMEMBERED_PROMPTS)
         self._request_ids = itertools.count()
         self._requests: set[asyncio.Task[Any]] = set()
         self._dead = False
         self._watch = asyncio.create_task(self._watch_engine())
 
     @classmethod
-    async def start(cls, config: Config, model: str) -> "VllmEngine":
-        """Load ``model`` (a folder or a hub id): seconds to minutes."""
+    async def start(cls, config: Config, model: str, day: date | None = None) -> "VllmEngine":
+        """Load ``model`` (a folder or a hub id): seconds to minutes. ``day``: see :class:`ChatEncoder`."""
         prepare_environment(config)
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -57,7 +60,7 @@ class VllmEngine(Engine):
         gc.freeze()
         # The engine's processes, started above, keep their priority: where cores are scarce they come first.
         os.nice(_NICENESS)
-        return cls(llm, model, config.model.max_model_len)
+        return cls(llm, model, config.model.max_model_len, day)
 
     def info(self) -> dict[str, Any]:
         from vllm.platforms import current_platform
@@ -68,6 +71,7 @@ class VllmEngine(Engine):
             "device": current_platform.get_device_name(),
             "dtype": str(self._llm.model_config.dtype).removeprefix("torch."),
             "max_model_len": self._max_model_len,
+            "chat_template": describe_template(self.tokenizer, self._day),
         }
 
     async def generate(

@@ -2,13 +2,14 @@
 
     python -m rrr_workers.roles.sampler      (frames on stdin and stdout: rrr_workers/runtime/frames.py)
 
-``start.options``: {model: folder or hub id, index: number of this worker}. Methods: ``sample_failures`` and
-``episode``, whose parameters and results are in src/protocol/methods.ts. Results depend on (config.seed, query,
-purpose) alone: not on the worker, on what else runs, or on how many draws were made ahead.
+``start.options``: {model: folder or hub id, index: number of this worker, date: of the run}. Methods:
+``sample_failures`` and ``episode``, whose parameters and results are in src/protocol/methods.ts. Results depend on
+(config.seed, query, purpose) alone: not on the worker, on what else runs, or on how many draws were made ahead.
 """
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from typing import Any
 
 from rrr_workers.config import Config
@@ -18,11 +19,13 @@ from rrr_workers.episode import Attempt, Decoding, attempt, run_episode
 from rrr_workers.errors import UserError
 from rrr_workers.hashing import derive_seed
 from rrr_workers.runtime.guardian import die_with_parent
-from rrr_workers.runtime.role import Call, Role
+from rrr_workers.runtime.role import Call, Role, day_of
 from rrr_workers.runtime.serve import serve
 from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
+
+_REPORTS_A_TIMEOUT = 4
 
 
 class SamplingRole:
@@ -42,9 +45,9 @@ class SamplingRole:
         self._active += 1
         try:
             if call.method == "sample_failures":
-                return await self._sample_failures(query, call.params)
+                return await self._sample_failures(query, call)
             if call.method == "episode":
-                return await self._episode(query, call.params)
+                return await self._episode(query, call)
             raise ValueError(f"unknown method {call.method!r}")
         except UserError as error:
             raise UserError(f"query {query.id}: {error}", cure=error.cure) from error
@@ -54,12 +57,16 @@ class SamplingRole:
     async def close(self) -> None:
         await self._engine.close()
 
-    async def _sample_failures(self, query: Query, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def _sample_failures(self, query: Query, call: Call) -> dict[str, Any]:
+        params = call.params
         decoding = Decoding(self._config, self._loaded)
+        report = self._reporter(call, params["max_draws"])
 
         async def draw(number: int) -> Attempt:
             seed = derive_seed(self._config.seed, query.id, "mine", number)  # "mine" is in the seeds of earlier runs
-            return await attempt(self._engine, self._loaded, query, (), decoding.answer(seed))
+            made = await attempt(self._engine, self._loaded, query, (), decoding.answer(seed))
+            report()
+            return made
 
         drawn = await draw_failures(
             draw,
@@ -75,6 +82,7 @@ class SamplingRole:
             "completion_tokens": drawn.completion_tokens,
             "kinds": dict(drawn.kinds),
             "failures": [{**attempt_json(failed), "draw": number} for number, failed in drawn.failures],
+            "left_out": drawn.left_out and {"kind": drawn.left_out.kind, "message": str(drawn.left_out)},
         }
 
     def _draws_at_once(self, drawn: int) -> int:
@@ -83,7 +91,23 @@ class SamplingRole:
         share = self._config.workers.max_in_flight // self._active
         return max(1, min(share, drawn))
 
-    async def _episode(self, query: Query, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _reporter(self, call: Call, total: int) -> Callable[[], None]:
+        """To be called after every completion: tells now and then that the call makes progress, or it would be taken
+        for a hang after ``workers.call_timeout_s``."""
+        pause = self._config.workers.call_timeout_s / _REPORTS_A_TIMEOUT
+        done, told = 0, time.monotonic()
+
+        def report() -> None:
+            nonlocal done, told
+            done += 1
+            if (now := time.monotonic()) - told >= pause:
+                told = now
+                call.progress("completions", done, total)
+
+        return report
+
+    async def _episode(self, query: Query, call: Call) -> dict[str, Any]:
+        params = call.params
         episode = await run_episode(
             self._engine,
             Decoding(self._config, self._loaded, greedy=params["decoding"] == "greedy"),
@@ -91,6 +115,7 @@ class SamplingRole:
             params["purpose"],
             failed_answer=params["failed_answer"],
             rounds=params["rounds"],
+            report=self._reporter(call, 1 + 2 * params["rounds"]),
         )
         return {
             "first": episode.first and attempt_json(episode.first),
@@ -126,7 +151,7 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
         return SamplingRole(config, loaded, await OpenAIEngine.start(config, model, options["index"]))
     from rrr_workers.engines.vllm import VllmEngine
 
-    vllm = await VllmEngine.start(config, model)
+    vllm = await VllmEngine.start(config, model, day_of(options))
     loaded.use_tokenizer(vllm.tokenizer)
     return SamplingRole(config, loaded, vllm)
 

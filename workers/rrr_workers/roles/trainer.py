@@ -2,7 +2,8 @@
 
     python -m rrr_workers.roles.trainer      (frames on stdin and stdout: rrr_workers/runtime/frames.py)
 
-``start.options``: {}. One method, ``train``, whose parameters, events and result are in src/protocol/methods.ts.
+``start.options``: {date: of the run}. One method, ``train``, whose parameters, events and result are in
+src/protocol/methods.ts.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Any
 from rrr_workers.config import Config
 from rrr_workers.engines.vllm_args import is_cpu_backend, prepare_environment
 from rrr_workers.runtime.one_method import OneMethod
-from rrr_workers.runtime.role import Call, Role
+from rrr_workers.runtime.role import Call, Role, day_of
 from rrr_workers.runtime.serve import serve
 from rrr_workers.tasks.registry import load_task
 
@@ -28,7 +29,7 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
         # Not before the call: torch, TRL and vLLM take seconds to import.
         from rrr_workers.training.run import train
 
-        return train(config, loaded, call)
+        return train(config, loaded, call, day_of(options))
 
     device = "cpu" if is_cpu_backend() else "cuda"
     return OneMethod("train", answer, {"model": config.model.name, "device": device, "task": loaded.task.name})

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 from rrr_workers.config import Config
@@ -28,6 +29,11 @@ class Role(Protocol):
     async def handle(self, call: Call) -> Any: ...
 
     async def close(self) -> None: ...
+
+
+def day_of(options: Mapping[str, Any]) -> date | None:
+    """The date of the run, from ``start.options``; None where it says none."""
+    return date.fromisoformat(options["date"]) if "date" in options else None
 
 
 Build = Callable[[Config, dict[str, Any]], Awaitable[Role]]

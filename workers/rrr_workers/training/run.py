@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from rrr_workers.training.rollout import Rollout
 from rrr_workers.training.trainer import ReflectionTrainer
 
 
-def train(config: Config, loaded: LoadedTask, call: Call) -> dict[str, Any]:
+def train(config: Config, loaded: LoadedTask, call: Call, day: date | None = None) -> dict[str, Any]:
     """Answer ``train {failures, output, resume}``; returns ``trainResult``. Blocks until the run ends or is stopped."""
     output = Path(call.params["output"])
     checkpoints, model = output / "checkpoints", output / "model"
@@ -34,7 +35,7 @@ def train(config: Config, loaded: LoadedTask, call: Call) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(config.model.name, revision=config.model.revision)
     loaded.use_tokenizer(tokenizer)
     failures = load_failures(Path(call.params["failures"]))
-    rollout = Rollout(Decoding(config, loaded), failures, ChatEncoder(tokenizer, config.model.name))
+    rollout = Rollout(Decoding(config, loaded), failures, ChatEncoder(tokenizer, config.model.name, day))
     if not rollout.failures:
         raise PromptTooLong(f"no reflection's prompt fits model.max_model_len ({config.model.max_model_len})")
     if rollout.failures < len(failures):

@@ -1,0 +1,75 @@
+"""What a model's chat template does to a conversation, found by rendering one: what it drops, and what it adds.
+
+Some templates drop the reasoning of earlier answers (Qwen3, DeepSeek-R1), so that a reflection doesn't see the work
+that it is on; some add a system message of their own, or today's date, which would make a run depend on the day.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from rrr_workers.tasks.base import Message
+from rrr_workers.text import clip
+
+_SHOWN = 120
+Render = Callable[[Sequence[Message]], str]
+
+
+def clock_of(day: date) -> dict[str, Any]:
+    """The template variables that make it ``day`` for a template that asks for the time."""
+    return {"strftime_now": day.strftime}
+
+
+def describe_template(tokenizer: Any, day: date | None) -> list[str]:
+    """Sentences for people; none where the template renders a conversation as it is."""
+
+    def render_on(moment: date) -> Render:
+        return lambda messages: str(
+            tokenizer.apply_chat_template(
+                list(messages), add_generation_prompt=True, tokenize=False, **clock_of(moment)
+            )
+        )
+
+    today = day or date.today()
+    notes = [*_dropped(render_on(today)), *_added(render_on(today))]
+    question = [_message("user", "rrr-question")]
+    if render_on(today)(question) != render_on(date(1999, 12, 31))(question):
+        fixed = f"which is {day} in this run" if day else "which changes from day to day"
+        notes.append(f"it adds the date, {fixed}")
+    return notes
+
+
+def _dropped(render: Render) -> list[str]:
+    from jinja2 import TemplateError
+
+    talk = [
+        _message("user", "rrr-question"),
+        _message("assistant", "<think>rrr-reasoning</think>rrr-answer"),
+        _message("user", "rrr-request"),
+        _message("assistant", "rrr-reflection"),
+        _message("user", "rrr-retry"),
+    ]
+    notes = []
+    try:
+        if "rrr-system" not in render([_message("system", "rrr-system"), *talk]):
+            notes.append("it drops the system message")
+    except TemplateError as error:
+        notes.append(f"it refuses a system message: {error}")
+    shown = render(talk)
+    if "rrr-reasoning" not in shown:
+        notes.append("it drops the reasoning of earlier answers: reflections and retries don't see it")
+    lost = [name for name in ("question", "answer", "request", "reflection", "retry") if f"rrr-{name}" not in shown]
+    if lost:
+        notes.append(f"it drops earlier turns: {', '.join(lost)}")
+    return notes
+
+
+def _added(render: Render) -> list[str]:
+    before = render([_message("user", "rrr-question")]).partition("rrr-question")[0]
+    has_sentence = re.search(r"[A-Za-z]+( [A-Za-z]+){2}", before)
+    return [f"it adds, before the question, {clip(before, _SHOWN)!r}"] if has_sentence else []
+
+
+def _message(role: str, content: str) -> Message:
+    return {"role": role, "content": content}

@@ -12,6 +12,7 @@ export interface Finding {
 
 export function* checkRules(config: Config): Generator<Finding> {
   yield* checkModel(config);
+  yield* checkTask(config);
   yield* checkData(config);
   yield* checkSampling(config);
   yield* checkWorkers(config);
@@ -63,6 +64,21 @@ function* checkModelName(key: string, name: string): Generator<Finding> {
       keys,
       message: `${name} holds no config.json`,
       cure: 'name the folder of a model saved by transformers',
+    };
+  }
+}
+
+/** Of Python's str.format: {name}, where {{ and }} stand for braces. */
+const PLACEHOLDER = /\{[^{}]+\}/;
+
+function* checkTask({ task }: Config): Generator<Finding> {
+  const { question } = task.prompts;
+  if (question !== undefined && !PLACEHOLDER.test(question.replaceAll(/\{\{|\}\}/g, ''))) {
+    yield {
+      keys: ['task.prompts.question'],
+      message: 'holds no placeholder: every query gets the same prompt',
+      cure: "write {name} where a field of the query belongs; rrr task check shows the task's placeholders",
+      warning: true,
     };
   }
 }

@@ -75,6 +75,8 @@ export const prepareResult = z.object({
   skipped: count,
   /** The first few skipped rows, with what was wrong. */
   skipped_examples: z.array(z.string()),
+  /** What looks wrong without being so for sure. */
+  warnings: z.array(z.string()).default([]),
   /** Templates in force: recorded in the run's manifest. */
   prompts: z.record(z.string(), z.string().nullable()),
 });

@@ -63,3 +63,16 @@ test.each([
 test('a key of the task itself is YAML, as its type is not known', () => {
   expect(load('task.options.distance=2').config?.task.options).toEqual({ distance: 2 });
 });
+
+test.each([
+  ['Solve', 1],
+  ['Solve {{this}}', 1],
+  ['Solve {question}', 0],
+  ['{{"answer": {question}}}', 0],
+])('a question without a placeholder is warned of: %s', (question, warnings) => {
+  const loaded = load(`task.prompts.question=${question}`);
+  expect(loaded.config).toBeDefined();
+  expect(loaded.warnings.map(({ message }) => message)).toEqual(
+    Array(warnings).fill('holds no placeholder: every query gets the same prompt'),
+  );
+});

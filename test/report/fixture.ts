@@ -84,6 +84,7 @@ export const input: ReportInput = {
     duplicates: 1,
     skipped: 1,
     skipped_examples: ['row 3'],
+    warnings: [],
     prompts: {},
   },
   tallies: [

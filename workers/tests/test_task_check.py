@@ -185,3 +185,9 @@ def test_countdown_without_a_known_solution(nums: list[int], target: int) -> Non
     assert task.reference_answer(query) is None
     for completion, kind in task.corruptions(query):
         assert task.judge(query, completion, "stop").kind == kind, completion
+
+
+def test_a_question_without_a_placeholder_is_noted(tmp_path: Path) -> None:
+    result = check(tmp_path, ECHO.replace("Say {word}", "Say it"), ROWS)
+    assert "the question of task echo holds no placeholder: every query gets the same prompt" in result["notes"]
+    assert not any("placeholder" in note for note in check(tmp_path, ECHO, ROWS)["notes"])

@@ -17,7 +17,7 @@ from rrr_workers.errors import BugError, UserError
 from rrr_workers.hashing import content_hash
 from rrr_workers.tasks.base import BadRow
 from rrr_workers.tasks.loaded import LoadedTask
-from rrr_workers.tasks.registry import templates
+from rrr_workers.tasks.registry import templates, warnings_of
 from rrr_workers.text import clip
 
 _EXAMPLES = 5
@@ -68,7 +68,12 @@ def prepare(
             files[split].write({"id": query.id, "index": index, "fields": query.fields})
         if keys["train"] & keys["test"]:
             raise BugError("a split key is on both sides of the train/test split")
-    return {**counts, "skipped_examples": skipped_examples, "prompts": templates(loaded.task)}
+    return {
+        **counts,
+        "skipped_examples": skipped_examples,
+        "warnings": warnings_of(loaded.task),
+        "prompts": templates(loaded.task),
+    }
 
 
 def _excerpt(row: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from rrr_workers.episode import next_prompt
 from rrr_workers.errors import RrrError, UserError
 from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verdict, Verifier, check_plain_json
 from rrr_workers.tasks.loaded import LoadedTask, TaskError, raised
+from rrr_workers.tasks.registry import warnings_of
 from rrr_workers.text import clip
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ def check_task(config: Config, loaded: LoadedTask, count: int) -> dict[str, Any]
         problems += [_entry(where, problem) for problem in found]
         checks += row_checks
         rows.append({"place": where, "id": query.id, "prompt": prompt, "checks": [asdict(c) for c in row_checks]})
-    notes = list(_notes(checks))
+    notes = [*warnings_of(loaded.task), *_notes(checks)]
     return {"task": loaded.task.name, "rows": rows, "bad_rows": bad_rows, "problems": problems, "notes": notes}
 
 

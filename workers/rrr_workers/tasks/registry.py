@@ -44,6 +44,14 @@ def templates(task: UnjudgedTask) -> dict[str, str | None]:
     return asdict(task.prompts)
 
 
+def warnings_of(task: UnjudgedTask) -> list[str]:
+    """What looks wrong in the task's own templates; src/config/rules.ts looks at those of the config."""
+    question = task.prompts.question
+    if question != task.default_prompts.question or any(name for _, name, _, _ in Formatter().parse(question)):
+        return []
+    return [f"the question of task {task.name} holds no placeholder: every query gets the same prompt"]
+
+
 def _make_task(section: TaskSection) -> UnjudgedTask:
     task_class = _class_of(section.name)
     try:

@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 /** @param {string} path */
 export const repository = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
+/** What runs the workers. */
+export const PYTHON = process.env.RRR_PYTHON || repository('.venv/bin/python');
+
 /**
  * How a run is configured for each, and when a run of it is overdue.
  * @type {Record<Engine, { config: (home: string) => Setup, limitS: number }>}
@@ -22,8 +25,7 @@ export const ENGINES = {
         'model: {name: ./model}\ndata: {source: generator, rows: 100}\nfailures: {max_draws: 6}\n' +
           'workers: {count: 2, max_in_flight: 3, stop_grace_s: 2}\n',
       );
-      const python = process.env.RRR_PYTHON || repository('.venv/bin/python');
-      const script = `#!/bin/sh\nPYTHONPATH='${repository('test/fixtures')}' exec '${python}' "$1" "$2" fake_worker\n`;
+      const script = `#!/bin/sh\nPYTHONPATH='${repository('test/fixtures')}' exec '${PYTHON}' "$1" "$2" fake_worker\n`;
       writeFileSync(join(home, 'python'), script, { mode: 0o755 });
       return {
         config: join(home, 'config.yaml'),

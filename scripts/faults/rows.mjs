@@ -4,6 +4,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountDisk } from './disk.mjs';
+import { serveSlowly } from './endpoint.mjs';
+import { PYTHON, repository } from './engines.mjs';
 
 /** @import { FaultRun } from './run.mjs' */
 /** @import { Outcome, StartOptions } from './types.ts' */
@@ -186,6 +188,44 @@ export const FAKE_ROWS = {
       outcome: `${refused.outcome}; the first ${went.outcome}`,
       seconds,
     };
+  },
+  'terminal lost': async (run) => {
+    run.prefix = ['python3', repository('test/fixtures/lose_terminal.py'), 'kept'];
+    const rrr = run.start({ env: { FAKE_DELAY_S: '0.2' } });
+    run.prefix = [];
+    run.struckAt = Date.now();
+    return run.resumes(rrr, 0); // the exit code of the script that takes the terminal away
+  },
+  'SIGHUP under nohup': async (run) => {
+    run.prefix = ['nohup'];
+    const rrr = await run.startWorking();
+    run.strike({ pid: rrr.pid, signal: 'SIGHUP' });
+    return run.goesOn(rrr);
+  },
+  'reader of the output gone': async (run) => {
+    run.prefix = ['sh', '-c', '"$@" 2>&1 | head -1', 'sh'];
+    run.struckAt = Date.now();
+    return run.goesOn(run.start());
+  },
+  'slow endpoint': async (run) => {
+    const { url, close } = await serveSlowly(500);
+    try {
+      run.struckAt = Date.now();
+      const sets = [
+        `engine={name: openai, openai: {base_urls: ['${url}'], model: slow}}`,
+        'failures={max_draws: 6, failures_per_query: 6}',
+        'workers.call_timeout_s=1.5', // half of what the draws of a query take
+        'data.train_rows=12',
+      ];
+      const { code, stderr } = await run.start({ sets, env: { RRR_PYTHON: PYTHON } }).ended;
+      const draws = run.lines('failures/tallies.jsonl').map((line) => JSON.parse(line).draws);
+      const lost = /starting it again/.test(stderr);
+      const ok = code === 0 && !lost && draws.length === 12 && draws.every((count) => count === 6);
+      const shown = lost ? 'LOST A WORKER' : `${draws.length} queries of 6 draws`;
+      return { ok, outcome: code === 0 ? 'went on' : `stopped, exit ${code}`, shown };
+    } finally {
+      close();
+    }
   },
 };
 

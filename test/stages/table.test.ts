@@ -13,8 +13,9 @@ function makeHome() {
   mkdirSync(join(cwd, 'model'));
   writeFileSync(join(cwd, 'model/config.json'), '{}');
   writeFileSync(join(cwd, 'a.yaml'), 'model: {name: ./model}\ndata: {source: generator, rows: 9}\n');
-  const start = (...args: string[]) =>
-    execa('node', [resolve('test/fixtures/toy-stage.mjs'), ...args], { cwd, reject: false });
+  const startWith = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+    execa('node', [resolve('test/fixtures/toy-stage.mjs'), ...args], { cwd, env, reject: false });
+  const start = (...args: string[]) => startWith({}, ...args);
   const toy = (...args: string[]) => start('toy', '-c', 'a.yaml', '--run', 'run', ...args);
   const status = async () => JSON.parse((await start('status', 'run', '--json')).stdout);
   const numbers = () =>
@@ -22,7 +23,7 @@ function makeHome() {
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line).number);
-  return { start, toy, status, numbers };
+  return { start, startWith, toy, status, numbers };
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
@@ -65,6 +66,16 @@ test('help, plan, counters, a kill, --resume, another config, status', async () 
   expect((await start('status', 'run')).stdout).toMatch(
     /^toy +finished, 20\/20 items, [\d.]+ s, attempt 2$/m,
   );
+});
+
+test('--resume of what is not there says that it starts anew, and ~ is the home directory', async () => {
+  const { startWith } = makeHome();
+  const HOME = temporaryFolder();
+  const resume = () => startWith({ HOME }, 'toy', '-c', 'a.yaml', '--resume', '--run=~/x/run');
+  const { exitCode, stderr } = await resume();
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain(`there is no toy stage to go on with in ${HOME}/x/run: it starts anew`);
+  expect((await resume()).stderr).not.toContain('anew');
 });
 
 test('Ctrl-C tells the line that resumes it', async () => {

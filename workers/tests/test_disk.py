@@ -53,6 +53,7 @@ def test_a_folder_written_twice_is_the_second_one_and_whole(tmp_path: Path, disk
     *before, rename, after = disk.take(within=tmp_path)
     assert f"sync model{STAGING}/deep/weights" in before
     assert (rename, after) == (f"rename model{STAGING} -> model", "sync .")
+    assert not (target / "leftover").exists()
     write_folder(target, lambda folder: (folder / "state").write_text("newer") and None)
     assert [path.name for path in target.iterdir()] == ["state"]
     assert not partial.exists()

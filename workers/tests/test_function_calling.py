@@ -127,6 +127,18 @@ def test_a_completion_cut_before_its_calls_were_complete_is_truncated() -> None:
     assert judge(two, [call("f", a=2), call("g")], "length").kind == "wrong_argument"
 
 
+@pytest.mark.parametrize(
+    ("call_z", "kind"),
+    [({}, "passed"), ({"z": 0}, "passed"), ({"z": ""}, "wrong_argument"), ({"z": 1}, "wrong_argument")],
+)
+def test_an_empty_text_among_accepted_values_only_means_that_there_may_be_none(
+    call_z: dict[str, Any], kind: str
+) -> None:
+    task = FunctionCalling({"match": "accepted"})
+    query = task.normalise(row(call("f", z=0), accepted=[{"f": {"z": ["", 0]}}]))
+    assert task.judge(query, json.dumps([call("f", **call_z)]), "stop").kind == kind
+
+
 def test_accepted_sets_may_overlap_and_leave_arguments_out() -> None:
     task = FunctionCalling({"match": "accepted"})
     accepted = [{"f": {"a": [1, 2], "b": ["x", ""]}}, {"f": {"a": [1]}}]

@@ -70,7 +70,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .helpCommand(false);
   addConfigOptions(task.command('check'))
     .description(
-      "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows; exit code 2 when the task, or its data, won't do",
+      "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows; exit code 2 when the task, or its data, is not usable",
     )
     .argument(
       '[task]',

@@ -10,7 +10,7 @@ export interface TaskCheckOptions extends ConfigOptions {
   rows: number;
 }
 
-/** Exit code 2 when the task, or its data, will not do. */
+/** Exit code 2 when the task, or its data, is not usable. */
 export async function runTaskCheck(
   context: Context,
   task: string | undefined,

@@ -12,7 +12,7 @@ import { requireRun } from './require-run.ts';
 
 export interface RunStatus {
   run: string;
-  /** killed: a stage was begun, and the process that did is gone without a word. */
+  /** killed: a stage was begun, and its process is gone without having recorded an end. */
   state: 'running' | 'killed' | 'interrupted' | 'failed' | 'finished';
   /** Who works on it. */
   process: { pid: number; host: string; since: string } | null;

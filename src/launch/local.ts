@@ -62,7 +62,7 @@ export class LocalLauncher implements Launcher {
         setTimeout(() => child.stdout.destroy(), DRAIN_MS).unref();
       });
     }
-    // Writing to a process that has just died is no error of its own: `exited` tells the story.
+    // Writing to a process that has just died is no error of its own: `exited` says what happened.
     child.stdin.on('error', () => {});
     return {
       pid,

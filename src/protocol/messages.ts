@@ -15,7 +15,7 @@ const count = z.int().nonnegative();
 const errorInfo = z.object({
   /**
    * user: the run, as the input is at fault. bug: the run, as rrr or a task has a defect. worker: this process; what it
-   * owed is asked again elsewhere. call: this call alone.
+   * had not answered is asked again elsewhere. call: this call alone.
    */
   type: z.enum(['user', 'bug', 'worker', 'call']),
   message: z.string(),

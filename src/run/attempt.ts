@@ -16,7 +16,7 @@ import { readManifest, updateManifest } from './manifest.ts';
 import { type RunPaths, runPaths } from './paths.ts';
 import type { StageRecord } from './records.ts';
 
-/** What of a stage decides whether work of an earlier attempt can be gone on with. */
+/** What of a stage decides whether the work of an earlier attempt can be continued. */
 export interface StageIdentity {
   /** Its key in run.json, and the name of its folder. */
   name: string;
@@ -106,7 +106,7 @@ async function runWork<T>(
     try {
       end(error instanceof InterruptedError ? 'interrupted' : 'failed');
     } catch {
-      // The disk is full, say: the stage stays "running", as after a kill, and what is thrown is why it ended.
+      // Such as a full disk: the stage stays "running", as after a kill, and what is thrown is why it ended.
     }
     throw error;
   }
@@ -123,7 +123,7 @@ export function requireFinished(run: string, stage: StageIdentity, config: Confi
   refuseOtherConfig(run, stage, config, record);
 }
 
-/** What an earlier attempt left. Throws UserError when it can't be gone on with. */
+/** What an earlier attempt left. Throws UserError when it can't be continued. */
 function checkStage({ run, stage, config, resume }: AttemptRequest): StageRecord | undefined {
   const record = readManifest(runPaths(run))?.stages[stage.name];
   if (!record || (record.status !== 'finished' && !holdsWork(run, stage))) return undefined;
@@ -141,7 +141,7 @@ function checkStage({ run, stage, config, resume }: AttemptRequest): StageRecord
 
 const NO_WORK = ['config.json', 'decides.json'];
 
-/** A stage that failed on its inputs left nothing to protect: with these put right it may be begun as if never before. */
+/** A stage that failed before it made anything left nothing to protect: it may be begun again, with another config too. */
 function holdsWork(run: string, { name }: StageIdentity): boolean {
   const folder = runPaths(run).stage(name);
   return readdirSync(folder, { withFileTypes: true }).some(

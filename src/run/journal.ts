@@ -1,6 +1,6 @@
 /**
  * An append-only file of JSON lines: finished work, in the order it finished. Every append is one write of one whole
- * line. A last line without its end was torn by a kill: it is cut off when the journal opens, and owed again.
+ * line. A last line without its end was torn by a kill: it is cut off when the journal opens, and its work is done again.
  */
 import {
   closeSync,
@@ -39,7 +39,7 @@ export class Journal {
     this.#size = size;
   }
 
-  /** Opens for appending, after handing every whole line to `replay` with its place in bytes. */
+  /** Opens for appending, after giving every whole line to `replay`, with its offset in bytes. */
   static async open(
     path: string,
     replay: (record: unknown, offset: number) => void = () => {},
@@ -54,7 +54,7 @@ export class Journal {
     return new Journal(path, file, end);
   }
 
-  /** Returns the line's place, for `readAt`. */
+  /** Returns the line's offset, for `readAt`. */
   append(record: unknown): number {
     const line = Buffer.from(encodeLine(record));
     const offset = this.#size;
@@ -74,7 +74,7 @@ export class Journal {
     }
   }
 
-  /** Forgets the line at this place and all after it. */
+  /** Cuts off the line at this offset and all after it. */
   truncate(offset: number): void {
     ftruncateSync(this.#file, offset);
     this.#size = offset;

@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts';
 
 export interface Holder {
   pid: number;
-  /** When that process started, in the kernel's ticks: process ids come back. */
+  /** When that process started, in the kernel's ticks: process ids are used again. */
   started: string | undefined;
   host: string;
   since: string;
@@ -18,7 +18,7 @@ export function lockRun(path: string): () => void {
   const mine = `${path}.${pid}`;
   writeFileSync(mine, `${JSON.stringify(holder)}\n`);
   try {
-    // A link appears with its content, or not at all: nobody sees half a lock.
+    // A link appears with its content, or not at all: nobody reads a part of it.
     while (!tryLink(mine, path)) removeDead(path, mine);
   } finally {
     rmSync(mine, { force: true });

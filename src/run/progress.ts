@@ -1,4 +1,4 @@
-/** What a job tells of its progress; src/commands decides how a person sees it. */
+/** What a stage reports of its progress; src/terminal decides how a person sees it. */
 
 export interface ProgressUpdate {
   done: number;
@@ -17,7 +17,7 @@ export interface Progress {
   finish(): void;
 }
 
-/** Items a second since `startedAt`, not counting what was done `before`, and the seconds that the rest takes so. */
+/** Items a second since `startedAt`, not counting what was done `before`, and the seconds that the rest takes at this rate. */
 export function measurePace(
   {
     done,

@@ -1,4 +1,4 @@
-/** Progress that is also told in RUN/status.json, at most once a second. */
+/** Progress that is also written to RUN/status.json, at most once a second. */
 
 import type { Progress, ProgressUpdate } from './progress.ts';
 import type { StatusFile } from './records.ts';
@@ -39,7 +39,7 @@ export class RecordedProgress implements Progress {
   }
 
   finish(): void {
-    // Only what is still owed: the lock may be given back by now.
+    // Only what is not written yet: the lock may have been given back.
     if (this.#timer) this.#write();
     this.#status = undefined;
     this.#inner.finish();

@@ -39,7 +39,7 @@ export class WorkerEvents implements WorkerRecorder {
     try {
       this.#journal.close();
     } catch (error) {
-      // Nor here: it would stand in the place of what ended the stage.
+      // Not here either: it would hide the error that ended the stage.
       this.#log.error({ err: error }, 'worker events not synced');
     }
   }

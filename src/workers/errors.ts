@@ -1,4 +1,4 @@
-/** How calls fail: what a lost worker owed is asked again, and so is a call whose own error says that it may be. */
+/** How calls fail: what a lost worker had not answered is asked again, and so is a call whose own error says that it may be. */
 import { BugError, type RrrError, RunError, UserError } from '../errors.ts';
 import type { ErrorInfo } from '../protocol/messages.ts';
 
@@ -19,7 +19,7 @@ interface LossDetails {
   suspect?: boolean;
 }
 
-/** The worker is gone, and with it the answers it owed. */
+/** The worker is gone, with calls that it had not answered. */
 export class WorkerLostError extends RunError {
   /** What the worker said of its end, where it said something. */
   readonly info: ErrorInfo | undefined;

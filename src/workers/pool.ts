@@ -1,6 +1,6 @@
 /**
- * N workers behind one `call`. A call goes to the worker with the least to do. What a lost worker owed is asked again
- * elsewhere and the worker is started again, from a budget that every result refills. When no worker is left, every
+ * N workers behind one `call`. A call goes to the worker with the least to do. What a lost worker had not answered is
+ * asked again elsewhere, and the worker is started again, from a budget that every result refills. When no worker is left, every
  * call fails at once with the end of the last one's log.
  */
 import PQueue from 'p-queue';

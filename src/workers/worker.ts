@@ -1,6 +1,6 @@
 /**
  * One child process that speaks the protocol. Whatever ends it (its exit, a bad line, a wait that took too long) goes
- * through one place, which ends the whole process group and rejects all that the worker owes with the reason.
+ * through one place, which ends the whole process group and rejects every unanswered call with the reason.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -16,14 +16,14 @@ import {
 import type { WorkerNews, WorkerRecorder } from '../run/worker-events.ts';
 import { CallError, WorkerLostError } from './errors.ts';
 import { readLogTail } from './log-tail.ts';
+import { type CallOptions, PendingCalls, toMs } from './pending-calls.ts';
 
 /** From SIGTERM to SIGKILL: an engine in C code rarely hears SIGTERM. */
 const TERM_GRACE_S = 5;
 /** A process that SIGKILL doesn't end hangs in the kernel: its calls fail after this time. */
 const KILL_WAIT_S = 10;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What all workers of a run share: how they start, and where it is told what becomes of them. */
+/** What all workers of a run share: how they start, and where events about them are recorded. */
 export interface WorkerContext {
   launcher: Launcher;
   log: Logger;
@@ -42,18 +42,6 @@ export interface WorkerSpec extends LaunchRequest {
 type Ready = Extract<WorkerFrame, { type: 'ready' }>;
 type Progress = Extract<WorkerFrame, { type: 'progress' }>;
 
-export interface CallOptions {
-  /** Seconds without a result, an event or progress after which the worker is taken for hung, and killed. */
-  timeoutS: number;
-  onEvent?: (event: unknown) => void;
-}
-
-interface PendingCall extends Pick<CallOptions, 'onEvent'> {
-  resolve: (value: unknown) => void;
-  reject: (error: unknown) => void;
-  timer: NodeJS.Timeout;
-}
-
 export class Worker {
   readonly name: string;
   /** Rejects with WorkerLostError when the worker ends before it is ready. */
@@ -64,8 +52,7 @@ export class Worker {
   readonly #log: Logger;
   readonly #recorder: WorkerRecorder | undefined;
   readonly #process: WorkerProcess;
-  readonly #pending = new Map<number, PendingCall>();
-  #nextId = 0;
+  readonly #pending = new PendingCalls();
   /** Lines for its stdin. */
   #unsent = '';
   #state: 'starting' | 'ready' | 'ending' = 'starting';
@@ -106,21 +93,13 @@ export class Worker {
   }
 
   /** Rejects with CallError when the worker answers so, with WorkerLostError when it never will. */
-  call(
-    method: string,
-    params: Record<string, unknown>,
-    { timeoutS, onEvent }: CallOptions,
-  ): Promise<unknown> {
+  call(method: string, params: Record<string, unknown>, options: CallOptions): Promise<unknown> {
     if (!this.accepting) return this.ended.then((lost) => Promise.reject(lost));
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => void this.#end(`no answer to ${method} within ${timeoutS} s`, { culprit: id }),
-        toMs(timeoutS),
-      );
-      this.#pending.set(id, { resolve, reject, timer, ...(onEvent && { onEvent }) });
-      this.#send({ type: 'call', id, method, params: params as never });
+    const { id, answer } = this.#pending.add(options, (culprit) => {
+      void this.#end(`no answer to ${method} within ${options.timeoutS} s`, { culprit });
     });
+    this.#send({ type: 'call', id, method, params: params as never });
+    return answer;
   }
 
   /**
@@ -194,19 +173,19 @@ export class Worker {
   #receive(frame: WorkerFrame): void {
     switch (frame.type) {
       case 'result':
-        this.#settle(frame.id, ({ resolve }) => resolve(frame.value));
+        this.#noteUnknown(frame.id, this.#pending.resolve(frame.id, frame.value));
         break;
       case 'error':
-        this.#settle(frame.id, ({ reject }) => reject(new CallError(frame.error)));
+        this.#noteUnknown(frame.id, this.#pending.reject(frame.id, new CallError(frame.error)));
         break;
       case 'fatal':
         void this.#end(`gave up: ${frame.error.message}`, { info: frame.error });
         break;
       case 'event':
-        this.#receiveEvent(frame.id, frame.event);
+        this.#pending.receiveEvent(frame.id, frame.event);
         break;
       case 'progress':
-        if (frame.id !== null) this.#pending.get(frame.id)?.timer.refresh();
+        if (frame.id !== null) this.#pending.refresh(frame.id);
         this.#spec.onProgress?.(frame);
         break;
       case 'hello':
@@ -225,16 +204,6 @@ export class Worker {
         break;
       default:
         frame satisfies never;
-    }
-  }
-
-  #receiveEvent(id: number, event: unknown): void {
-    const call = this.#pending.get(id);
-    call?.timer.refresh();
-    try {
-      call?.onEvent?.(event);
-    } catch (error) {
-      this.#settle(id, ({ reject }) => reject(error));
     }
   }
 
@@ -257,15 +226,8 @@ export class Worker {
     });
   }
 
-  #settle(id: number, settle: (call: PendingCall) => void): void {
-    const call = this.#pending.get(id);
-    if (!call) {
-      this.#log.warn({ id }, 'reply to a call that nobody waits for, dropped');
-      return;
-    }
-    this.#pending.delete(id);
-    clearTimeout(call.timer);
-    settle(call);
+  #noteUnknown(id: number, known: boolean): void {
+    if (!known) this.#log.warn({ id }, 'reply to a call that nobody waits for, dropped');
   }
 
   /** The one way to the end, once. A worker that failed is killed and never returns. */
@@ -273,7 +235,7 @@ export class Worker {
     if (this.#state === 'ending') return;
     this.#state = 'ending';
     clearTimeout(this.#startTimer);
-    for (const { timer } of this.#pending.values()) clearTimeout(timer);
+    this.#pending.stopTimers();
     this.#process.signal('SIGKILL');
     const waiting = new AbortController();
     await Promise.race([
@@ -291,11 +253,7 @@ export class Worker {
     const lost = new WorkerLostError(message, told);
     const bystander = new WorkerLostError(message, { ...told, suspect: false });
     this.#settleReady.reject(lost);
-    for (const [id, { reject }] of this.#pending) reject((about.culprit ?? id) === id ? lost : bystander);
-    this.#pending.clear();
+    this.#pending.rejectAll((id) => ((about.culprit ?? id) === id ? lost : bystander));
     this.#settleEnded(lost);
   }
 }
-
-/** Node fires a timer that is too long for 32 bits at once. */
-const toMs = (seconds: number) => Math.min(seconds * 1000, MAX_TIMER_MS);

@@ -6,7 +6,7 @@ import { readJson, replaceJson } from '../run/files.ts';
 import { fingerprint, flatten } from '../run/fingerprint.ts';
 import { readManifest, updateManifest } from '../run/manifest.ts';
 import { askWorker } from '../workers/ask.ts';
-import { decideData } from './failures/stage.ts';
+import { decideData } from './decides.ts';
 import type { StageJob, StagePlan } from './stage.ts';
 
 /** Prepares the data unless RUN/data holds it already. */

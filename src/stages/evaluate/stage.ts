@@ -1,7 +1,7 @@
 import type { Report } from '../../report/report.ts';
 import { modelIdentity } from '../../run/identity.ts';
+import { decideTraining } from '../decides.ts';
 import type { Stage } from '../stage.ts';
-import { decideTraining } from '../train/stage.ts';
 
 export const evaluate: Stage<Report> = {
   name: 'eval',

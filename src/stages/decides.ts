@@ -1,0 +1,44 @@
+/** What of the config decides the result of a stage: a stage's own keys beside those of the stages before it. */
+import type { Config } from '../config/schema.ts';
+import { commandIdentity, fileIdentity, modelIdentity, taskIdentity } from '../run/identity.ts';
+
+/** What decides the failures decides all that is made of them. */
+export function decideFailures(config: Config) {
+  const { model, sampling, failures, engine } = config;
+  return {
+    ...decideData(config),
+    model: { ...model, name: modelIdentity(model.name) },
+    sampling,
+    failures,
+    engine: { name: engine.name },
+  };
+}
+
+/** What the prepared data follows from. */
+export function decideData({ seed, task, data }: Config) {
+  const { verifier } = task;
+  // Rows that stop one run are skipped by the other: what is kept is the same.
+  const { on_bad_row, path, ...rows } = data;
+  return {
+    seed,
+    task: {
+      ...task,
+      name: taskIdentity(task.name),
+      verifier: verifier && { ...verifier, command: commandIdentity(verifier.command) },
+    },
+    data: { ...rows, path: path && fileIdentity(path) },
+  };
+}
+
+export function decideTraining(config: Config) {
+  const {
+    devices,
+    checkpoint_every,
+    keep_checkpoints,
+    max_restarts,
+    step_timeout_s,
+    gpu_memory_utilization,
+    ...train
+  } = config.train;
+  return { ...decideFailures(config), train };
+}

@@ -10,6 +10,8 @@ import itertools
 import random
 from typing import Any
 
+from oracle_reasoning import without_reasoning
+
 MAX_CHARS, MAX_DEPTH, MAX_NUMBER, MAX_CALLS, MAX_EXPONENT = 65_536, 64, 400, 100, 999_999
 SPACE = " \t\n\r"
 
@@ -161,8 +163,7 @@ def digits_at(text: str, i: int) -> str:
 
 
 def parse_calls(text: str, style: str) -> list[tuple[str, dict[str, Any]]]:
-    if "</think>" in text:
-        text = text[text.index("</think>") + len("</think>") :]
+    text = without_reasoning(text)
     values: list[Any] = []
     if style == "hermes":
         i = 0
@@ -209,7 +210,8 @@ def as_call(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def is_accepted(value: Any, accepted_set: Any) -> bool:
-    return any(is_alternative(value, alternative) for alternative in accepted_set[1])
+    """``""`` in an accepted set is no value: it says that there may be none."""
+    return any(is_alternative(value, alternative) for alternative in accepted_set[1] if alternative != ("str", ""))
 
 
 def is_alternative(value: Any, alternative: Any) -> bool:
@@ -331,7 +333,7 @@ SCALARS = [
 HOSTILE = [
     "99**99**99", "[" * 10_000, "{" * 10_000, "[" * 70, "9" * 5_000, "1e400", "1e-400", "1e" + "9" * 60, "NaN",
     "Infinity", "-Infinity", "\ud800", "\\ud800", "\\u00e9", "\\ud83d\\ude00", "٣", "５", "×", "−1", "\x00",
-    "\u2028", "\ufeff", "```", "```json\n", "<tool_call>", "</tool_call>", "</think>",
+    "\u2028", "\ufeff", "```", "```json\n", "<tool_call>", "</tool_call>", "<think>", "</think>",
     "__import__('os').system('true')", '{"a": 1, "a": 1}', '"', "\\", ",", ":", "]", "}", "[]", "null", "true",
     "01", "1.", "-", "'", "//", "\u00a0", '{"a":' * 100, "<tool_call>" * 3_000,
 ]  # fmt: skip
@@ -398,7 +400,12 @@ def random_completion(rng: random.Random, style: str, calls: list[tuple[str, dic
         if rng.random() < 0.2:
             text = f"Sure:\n```{rng.choice(['json', ''])}\n{text}\n```" + rng.choice(["", "\nDone.", "```"])
     if rng.random() < 0.1:
-        text = "<think>hm [1]</think>" + text
+        text = (
+            rng.choice(["<think>", "<think>", "", "Hm.<think>\n"])
+            + 'hm [1] "'
+            + rng.choice(["</think>", "</think>\n", ""])
+            + text
+        )
     for _ in range(rng.choice([0, 0, 0, 0, 0, 1, 1, 2])):
         at = rng.randrange(len(text) + 1)
         end = at + rng.choice([0, 0, 1, 1, 3])

@@ -10,6 +10,8 @@ import random
 from collections import Counter
 from fractions import Fraction
 
+from oracle_reasoning import without_reasoning
+
 MAX_ANSWER = 512
 SPACE = " \t\r\n\f\v"
 
@@ -81,11 +83,12 @@ class Expression:
 
 
 def expected_kinds(case: "Case") -> set[str]:
-    closing = case.completion.rfind("</answer>")
-    opening = case.completion[: max(closing, 0)].rfind("<answer>")
+    text = without_reasoning(case.completion)
+    closing = text.rfind("</answer>")
+    opening = text[: max(closing, 0)].rfind("<answer>")
     if opening < 0:
         return {"truncated" if case.finish_reason == "length" else "no_answer"}
-    answer = case.completion[opening + len("<answer>") : closing]
+    answer = text[opening + len("<answer>") : closing]
     if not answer.strip():
         return {"no_answer"}
     if "=" in answer:
@@ -110,7 +113,7 @@ HOSTILE = [
     "99**99**99", "**", "//", "(" * 10_000, ")" * 300, "(" * 300, "9" * 5_000, "9" * 400, "NaN", "1e3", "1.5",
     "٣", "５", "×", "÷", "−", "\ud800", "\x00", "\u2028", "\u00a0", "_", "=", "= 1 =", "-", "+",
     "__import__('os')", "<answer>", "</answer>", "0", "00", "007", "#", "lambda: 0", "1_0", "<answer></answer>",
-    "if", "\\frac{1}{2}", ",", ";",
+    "if", '"', "<think>", "</think>", "\\frac{1}{2}", ",", ";",
 ]  # fmt: skip
 
 
@@ -151,7 +154,9 @@ def random_completion(rng: random.Random, text: str, target: int) -> str:
         at = rng.randrange(len(text) + 1)
         inserted = rng.choice([*HOSTILE, "", "", "1", " ", "(", ")", "*", "/"])
         text = text[:at] + inserted + text[at + rng.choice([0, 0, 1, 2]) :]
-    before = rng.choice(["", "<think>Let me see.</think>\n", "<answer>1</answer>", "<answer>"])
+    before = rng.choice(
+        ["", "<think>Let me see.</think>\n", "<think><answer>1</answer>", "<answer>1</answer>", "<answer>"]
+    )
     text = f"{before}<answer>{text}</answer>" + rng.choice(["", "\n", " Done."])
     if rng.random() < 0.05:
         text = text[: rng.randrange(len(text) + 1)]

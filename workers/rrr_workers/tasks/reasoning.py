@@ -2,7 +2,7 @@
 
 import re
 
-_TAG = re.compile(r"</?think>")
+_TOKEN = re.compile(r'</?think>|\\["\\]|"|\n')
 
 
 def answer_part(completion: str, *, opened: bool = False) -> tuple[str, bool]:
@@ -10,23 +10,21 @@ def answer_part(completion: str, *, opened: bool = False) -> tuple[str, bool]:
 
     Nothing inside of reasoning counts, so a draft in it is no answer. ``opened``: the prompt ended with ``<think>``.
     Where a ``</think>`` stands without a ``<think>``, everything before it is reasoning. A tag inside of a JSON string
-    is text of that string: a JSON string never spans lines, so it is one behind an odd number of quotes on its line.
+    of the answer is text of that string; a JSON string never spans lines.
     """
     if "think>" not in completion:
         return ("", False) if opened else (completion, True)
     parts: list[str] = []
-    inside, end = opened, 0
-    for tag in _TAG.finditer(completion):
-        if not inside and _in_json_string(completion, tag.start()):
-            continue
-        if tag[0] == "<think>":
-            parts += [] if inside else [completion[end : tag.start()]]
-        elif not inside:
-            parts.clear()
-        inside, end = tag[0] == "<think>", tag.end()
+    inside, quoted, end = opened, False, 0
+    for token in _TOKEN.finditer(completion):
+        if token[0] == '"':
+            quoted = not quoted
+        elif token[0] == "\n":
+            quoted = False
+        elif token[0] in ("<think>", "</think>") and (inside or not quoted):
+            if token[0] == "<think>":
+                parts += [] if inside else [completion[end : token.start()]]
+            elif not inside:
+                parts.clear()
+            inside, quoted, end = token[0] == "<think>", False, token.end()
     return "".join([*parts, "" if inside else completion[end:]]), not inside
-
-
-def _in_json_string(text: str, index: int) -> bool:
-    line = text[text.rfind("\n", 0, index) + 1 : index]
-    return (line.count('"') - line.count('\\"')) % 2 == 1

@@ -3,6 +3,8 @@
 
 def without_reasoning(text: str) -> str:
     """``text`` without ``<think>...</think>``, and without what stands before a ``</think>`` that nothing opened."""
+    if "think>" not in text:
+        return text
     kept: list[str] = []
     state, i = "text", 0  # or "string", "reasoning"
     while i < len(text):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,6 +143,17 @@ def test_frames_of_many_threads_are_whole_lines(pipe: tuple[FrameWriter, int]) -
             lines += 1
     for thread in threads:
         thread.join()
+
+
+def test_what_a_write_leaves_over_is_written_next(
+    pipe: tuple[FrameWriter, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reading = pipe
+    file = writer._file
+    monkeypatch.setattr(writer, "_file", SimpleNamespace(write=lambda data: file.write(data[:7])))
+    writer.send(event(1))
+    writer.send(event(2))
+    assert frames_in(reading) == [event(1), event(2)]
 
 
 def test_a_parent_that_is_gone_is_no_error(pipe: tuple[FrameWriter, int]) -> None:

@@ -24,6 +24,9 @@ USERS = """
         def calls(self, code):
             code()
 
+        def calls_judge(self):
+            return Own.judge(None, None, "", "stop")
+
     class Heir(Countdown):
         def judge(self, query, completion, finish_reason):
             return super().judge(query, completion, finish_reason)
@@ -64,6 +67,8 @@ def test_so_is_what_it_calls_and_the_last_line_of_the_user_s_is_named(users: Any
         user_code(users.Own, "judge", where="row 3"),
     ):
         users.Own.calls(None, fail)
+    with pytest.raises(TaskError, match=r"^judge raised .*, at .*theirs.py:7$"), user_code(users.Own, "calls_judge"):
+        users.Own.calls_judge(None)
 
 
 def test_so_is_what_is_raised_in_a_method_that_the_user_defines(users: Any) -> None:

@@ -12,8 +12,12 @@ def answer_part(completion: str, *, opened: bool = False) -> tuple[str, bool]:
     Where a ``</think>`` stands without a ``<think>``, everything before it is reasoning. A tag inside of a JSON string
     of the answer is text of that string; a JSON string never spans lines.
     """
-    if "think>" not in completion:
-        return ("", False) if opened else (completion, True)
+    if opened or completion.startswith("<think>"):
+        _, closing, answer = completion.partition("</think>")
+        if "think>" not in answer:  # as most completions are
+            return answer, bool(closing)
+    elif "think>" not in completion:
+        return completion, True
     parts: list[str] = []
     inside, quoted, end = opened, False, 0
     for token in _TOKEN.finditer(completion):

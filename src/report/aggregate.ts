@@ -1,4 +1,5 @@
 /** From the records of a run to its report: counting and statistics, nothing else. */
+import { addCounts } from '../counts.ts';
 import type { Attempt, EpisodeResult } from '../protocol/methods.ts';
 import type { EvalRecord, Tally } from '../run/records.ts';
 import { ARMS, COMPARISONS, type Comparison, MAIN_COMPARISON } from './arms.ts';
@@ -167,9 +168,7 @@ function showExample({ id, fields, episodes }: Case, { before, after }: Comparis
 
 function aggregateFailures(tallies: readonly Tally[]): FailureReport {
   const kinds: Record<string, number> = {};
-  for (const tally of tallies) {
-    for (const [kind, count] of Object.entries(tally.kinds)) kinds[kind] = (kinds[kind] ?? 0) + count;
-  }
+  for (const tally of tallies) addCounts(kinds, tally.kinds);
   const rates = tallies.flatMap(({ pass_rate }) => pass_rate ?? []);
   const draws = tallies.reduce((sum, tally) => sum + tally.draws, 0);
   const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);

@@ -3,6 +3,7 @@
  * of workers, one model after the other, since one GPU may hold only one.
  */
 import type { Config } from '../../config/schema.ts';
+import { addCounts } from '../../counts.ts';
 import { UserError } from '../../errors.ts';
 import { episodeResult, type Query } from '../../protocol/methods.ts';
 import { ARMS, type Arm } from '../../report/arms.ts';
@@ -65,7 +66,7 @@ export async function count({ evalJournal }: RunPaths): Promise<Counted> {
   for await (const line of readLines(evalJournal)) {
     counted.done++;
     const kind = evalRecord.parse(line).episode.first?.verdict.kind;
-    if (kind !== undefined) counted.kinds[kind] = (counted.kinds[kind] ?? 0) + 1;
+    if (kind !== undefined) addCounts(counted.kinds, { [kind]: 1 });
   }
   return counted;
 }

@@ -1,4 +1,5 @@
 /** The results of the queries so far: on disk, with only their offsets and sums in memory. */
+import { addCounts } from '../../counts.ts';
 import { RunError } from '../../errors.ts';
 import type { FailuresResult, Query } from '../../protocol/methods.ts';
 import { Journal } from '../../run/journal.ts';
@@ -68,6 +69,5 @@ function addTo(sums: FailuresSums, result: FailuresResult): void {
   sums.wasted_draws += result.wasted_draws;
   sums.prompt_tokens += result.prompt_tokens;
   sums.completion_tokens += result.completion_tokens;
-  for (const [kind, times] of Object.entries(result.kinds))
-    sums.kinds[kind] = (sums.kinds[kind] ?? 0) + times;
+  addCounts(sums.kinds, result.kinds);
 }

@@ -9,6 +9,7 @@
  */
 import { z } from 'zod';
 import type { Config } from '../../config/schema.ts';
+import { addCounts } from '../../counts.ts';
 import { RunError, UserError } from '../../errors.ts';
 import {
   type FailuresResult,
@@ -83,8 +84,7 @@ export async function count({ failuresJournal, dataSummary }: RunPaths): Promise
   const counted: Counted = { done: 0, total, kinds: {} };
   for await (const line of readLines(failuresJournal)) {
     counted.done++;
-    for (const [kind, times] of Object.entries(countedRecord.parse(line).result.kinds))
-      counted.kinds[kind] = (counted.kinds[kind] ?? 0) + times;
+    addCounts(counted.kinds, countedRecord.parse(line).result.kinds);
   }
   return counted;
 }

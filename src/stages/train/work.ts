@@ -14,8 +14,8 @@ import { runDate } from '../../run/manifest.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { failuresSummary, type TrainSummary, trainSummary } from '../../run/records.ts';
 import { alignColumns } from '../../text.ts';
+import { callOnce } from '../../workers/ask.ts';
 import { CallError, toRrrError, WorkerLostError } from '../../workers/errors.ts';
-import { Worker } from '../../workers/worker.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { TrainEvents } from './events.ts';
 
@@ -124,7 +124,6 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
   const { config, paths, progress, signal } = job;
   const { step_timeout_s, steps, devices } = config.train;
   const { ready_timeout_s, stop_grace_s } = config.workers;
-  signal.throwIfAborted();
   const spec = {
     name: 'trainer',
     module: 'rrr_workers.roles.trainer',
@@ -133,27 +132,19 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
     options: { date: runDate(paths) },
     readyTimeoutS: ready_timeout_s,
   };
-  const worker = new Worker(spec, job);
-  // It finishes its step and writes a checkpoint first.
-  const stop = () => void worker.stop(step_timeout_s);
-  signal.addEventListener('abort', stop);
-  try {
-    await worker.ready;
-    const params = { failures: paths.failures, output: paths.stage('train'), resume };
-    const onEvent = (value: unknown) => {
-      const event = trainEvent.parse(value);
-      events.add(event);
-      if (event.kind === 'step')
-        progress.update({ done: event.step, total: steps, counters: showStep(event) });
-      if (event.kind === 'left_out')
-        progress.note(`${event.failures} failures are left out: too long for model.max_model_len`);
-      if (event.kind === 'resumed') progress.note(`training goes on from step ${event.step}`);
-    };
-    return trainResult.parse(await worker.call('train', params, { timeoutS: step_timeout_s, onEvent }));
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await worker.stop(stop_grace_s);
-  }
+  const params = { failures: paths.failures, output: paths.stage('train'), resume };
+  const onEvent = (value: unknown) => {
+    const event = trainEvent.parse(value);
+    events.add(event);
+    if (event.kind === 'step') progress.update({ done: event.step, total: steps, counters: showStep(event) });
+    if (event.kind === 'left_out')
+      progress.note(`${event.failures} failures are left out: too long for model.max_model_len`);
+    if (event.kind === 'resumed') progress.note(`training goes on from step ${event.step}`);
+  };
+  const call = { method: 'train', params, timeoutS: step_timeout_s, onEvent };
+  // A trainer that is asked to stop finishes its step and writes a checkpoint first.
+  const end = { signal, finishS: step_timeout_s, stopS: stop_grace_s };
+  return trainResult.parse(await callOnce(spec, call, end, job));
 }
 
 function showStep(event: Extract<TrainEvent, { kind: 'step' }>): Record<string, number | string> {

@@ -50,22 +50,23 @@ export type Attempt =
 export function beginAttempt(request: AttemptRequest): Attempt {
   const { run, stage, config } = request;
   const paths = runPaths(run);
-  if (checkStage(request)?.status === 'finished') return { finished: true, paths };
+  const decides = flatten(stage.decides(config));
+  if (checkStage(request, decides)?.status === 'finished') return { finished: true, paths };
   makeRunDirectory(run);
   const unlock = lockRun(paths.lock);
   try {
-    const record = checkStage(request); // again: another process may have ended it meanwhile
+    const record = checkStage(request, decides); // again: another process may have ended it meanwhile
     if (record?.status === 'finished')
       throw new UserError(`the ${stage.name} stage of ${run} has just been finished`);
     mkdirSync(paths.stage(stage.name), { recursive: true });
     replaceJson(paths.stageConfig(stage.name), config);
-    replaceJson(paths.stageDecides(stage.name), flatten(stage.decides(config)));
+    replaceJson(paths.stageDecides(stage.name), decides);
     return {
       paths,
       log: openLog(paths),
       finished: false,
       resumed: record !== undefined,
-      during: (work) => runWork(request, record, work).finally(unlock),
+      during: (work) => runWork(request, decides, record, work).finally(unlock),
     };
   } catch (error) {
     unlock();
@@ -74,13 +75,14 @@ export function beginAttempt(request: AttemptRequest): Attempt {
 }
 
 async function runWork<T>(
-  { run, stage, config }: AttemptRequest,
+  { run, stage }: AttemptRequest,
+  decides: FlatValues,
   earlier: StageRecord | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
   const record: StageRecord = {
     status: 'running',
-    config_sha: fingerprint(flatten(stage.decides(config))),
+    config_sha: fingerprint(decides),
     started: earlier?.started ?? new Date().toISOString(),
     finished: null,
     attempts: (earlier?.attempts ?? 0) + 1,
@@ -120,14 +122,14 @@ export function requireFinished(run: string, stage: StageIdentity, config: Confi
       cure: `run rrr ${stage.command} first`,
     });
   }
-  refuseOtherConfig(run, stage, config, record);
+  refuseOtherConfig(run, stage, flatten(stage.decides(config)), record);
 }
 
 /** What an earlier attempt left. Throws UserError when it can't be continued. */
-function checkStage({ run, stage, config, resume }: AttemptRequest): StageRecord | undefined {
+function checkStage({ run, stage, resume }: AttemptRequest, decides: FlatValues): StageRecord | undefined {
   const record = readManifest(runPaths(run))?.stages[stage.name];
   if (!record || (record.status !== 'finished' && !holdsWork(run, stage))) return undefined;
-  refuseOtherConfig(run, stage, config, record);
+  refuseOtherConfig(run, stage, decides, record);
   if (resume) return record;
   if (record.status === 'finished') {
     throw new UserError(`the ${stage.name} stage of ${run} is finished`, {
@@ -150,8 +152,7 @@ function holdsWork(run: string, { name }: StageIdentity): boolean {
   );
 }
 
-function refuseOtherConfig(run: string, stage: StageIdentity, config: Config, record: StageRecord): void {
-  const now = flatten(stage.decides(config));
+function refuseOtherConfig(run: string, stage: StageIdentity, now: FlatValues, record: StageRecord): void {
   if (fingerprint(now) === record.config_sha) return;
   const saved = readJson(runPaths(run).stageDecides(stage.name)) as FlatValues | undefined;
   throw new UserError(`the ${stage.name} stage of ${run} belongs to another config`, {

@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 
 from rrr_workers.engines.base import Unanswerable
 from rrr_workers.episode import Attempt
+from rrr_workers.hashing import derive_seed
+
+
+def draw_seed(run_seed: int, query_id: str, number: int) -> int:
+    """The seed of a query's draw. It depends on nothing else, so any worker makes the same draw."""
+    return derive_seed(run_seed, query_id, "mine", number)  # "mine" is in the seeds of earlier runs
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Unanswerable
 from rrr_workers.hashing import derive_seed
-from rrr_workers.tasks.base import Message, Query, Verdict
+from rrr_workers.tasks.base import Message, Query, Verdict, message
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 
 
@@ -29,16 +29,12 @@ def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = ()) -> l
     prompts = loaded.task.prompts
     with user_code(type(loaded.task), "prompt_fields"):
         fields = loaded.task.prompt_fields(query)
-        messages = [] if prompts.system is None else [_message("system", prompts.system.format_map(fields))]
-        messages.append(_message("user", prompts.question.format_map(fields)))
+        messages = [] if prompts.system is None else [message("system", prompts.system.format_map(fields))]
+        messages.append(message("user", prompts.question.format_map(fields)))
         for index, completion in enumerate(said):
             request = prompts.retry if index % 2 else prompts.reflection
-            messages += [_message("assistant", completion), _message("user", request.format_map(fields))]
+            messages += [message("assistant", completion), message("user", request.format_map(fields))]
     return messages
-
-
-def _message(role: str, content: str) -> Message:
-    return {"role": role, "content": content}
 
 
 @dataclass(frozen=True, slots=True)

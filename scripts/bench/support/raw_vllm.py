@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from rrr_workers.config import Config, parse_config
+from rrr_workers.draws import draw_seed
 from rrr_workers.engines.chat import vllm_params
 from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
 from rrr_workers.episode import Decoding, next_prompt
-from rrr_workers.hashing import derive_seed
 from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.registry import load_task
 
@@ -39,7 +39,7 @@ def draws_of(run: Path, config: Config, tokenizer: Any) -> list[tuple[str, int, 
             messages, tools = next_prompt(loaded, query), loaded.tools(query)
             prompt = tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True, tokenize=False)
             for draw in range(tally["draws"]):
-                seed = derive_seed(config.seed, query.id, "mine", draw)
+                seed = draw_seed(config.seed, query.id, draw)
                 draws.append((query.id, draw, prompt, vllm_params(decoding.answer(seed))))
     return draws
 

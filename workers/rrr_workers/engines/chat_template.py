@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from rrr_workers.tasks.base import Message
+from rrr_workers.tasks.base import Message, message
 from rrr_workers.text import clip
 
 _SHOWN = 120
@@ -33,7 +33,7 @@ def describe_template(tokenizer: Any, day: date | None) -> list[str]:
 
     today = day or date.today()
     notes = [*_dropped(render_on(today)), *_added(render_on(today))]
-    question = [_message("user", "rrr-question")]
+    question = [message("user", "rrr-question")]
     if render_on(today)(question) != render_on(date(1999, 12, 31))(question):
         fixed = f"which is {day} in this run" if day else "which changes from day to day"
         notes.append(f"it adds the date, {fixed}")
@@ -44,15 +44,15 @@ def _dropped(render: Render) -> list[str]:
     from jinja2 import TemplateError
 
     talk = [
-        _message("user", "rrr-question"),
-        _message("assistant", "<think>rrr-reasoning</think>rrr-answer"),
-        _message("user", "rrr-request"),
-        _message("assistant", "rrr-reflection"),
-        _message("user", "rrr-retry"),
+        message("user", "rrr-question"),
+        message("assistant", "<think>rrr-reasoning</think>rrr-answer"),
+        message("user", "rrr-request"),
+        message("assistant", "rrr-reflection"),
+        message("user", "rrr-retry"),
     ]
     notes = []
     try:
-        if "rrr-system" not in render([_message("system", "rrr-system"), *talk]):
+        if "rrr-system" not in render([message("system", "rrr-system"), *talk]):
             notes.append("it drops the system message")
     except TemplateError as error:
         notes.append(f"it refuses a system message: {error}")
@@ -66,10 +66,6 @@ def _dropped(render: Render) -> list[str]:
 
 
 def _added(render: Render) -> list[str]:
-    before = render([_message("user", "rrr-question")]).partition("rrr-question")[0]
+    before = render([message("user", "rrr-question")]).partition("rrr-question")[0]
     has_sentence = re.search(r"[A-Za-z]+( [A-Za-z]+){2}", before)
     return [f"it adds, before the question, {clip(before, _SHOWN)!r}"] if has_sentence else []
-
-
-def _message(role: str, content: str) -> Message:
-    return {"role": role, "content": content}

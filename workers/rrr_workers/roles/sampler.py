@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rrr_workers.config import Config
-from rrr_workers.draws import draw_failures
+from rrr_workers.draws import draw_failures, draw_seed
 from rrr_workers.engines.base import Completion, Engine
 from rrr_workers.episode import Attempt, Decoding, attempt, run_episode
 from rrr_workers.errors import UserError
-from rrr_workers.hashing import derive_seed
 from rrr_workers.runtime.guardian import die_with_parent
 from rrr_workers.runtime.role import Call, Role, day_of
 from rrr_workers.runtime.serve import serve
@@ -63,7 +62,7 @@ class SamplingRole:
         report = self._reporter(call, params["max_draws"])
 
         async def draw(number: int) -> Attempt:
-            seed = derive_seed(self._config.seed, query.id, "mine", number)  # "mine" is in the seeds of earlier runs
+            seed = draw_seed(self._config.seed, query.id, number)
             made = await attempt(self._engine, self._loaded, query, (), decoding.answer(seed))
             report()
             return made

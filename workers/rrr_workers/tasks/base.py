@@ -14,6 +14,11 @@ Message = dict[str, Any]
 FinishReason = Literal["stop", "length"]
 
 
+def message(role: str, content: str) -> Message:
+    """A message of a chat, of the role "system", "user" or "assistant"."""
+    return {"role": role, "content": content}
+
+
 class BadRow(ValueError):
     """A data row that this task can't use. The message names what is wrong and the offending value."""
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rrr_workers.errors import RrrError, UserError
-from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, UnjudgedTask, Verdict, Verifier
+from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, UnjudgedTask, Verdict, Verifier, message
 
 
 class TaskError(UserError):
@@ -49,9 +49,7 @@ class LoadedTask:
 
     def use_tokenizer(self, tokenizer: Any) -> None:
         """Tell the task the model's tokenizer."""
-        prompt = tokenizer.apply_chat_template(
-            [{"role": "user", "content": ""}], add_generation_prompt=True, tokenize=False
-        )
+        prompt = tokenizer.apply_chat_template([message("user", "")], add_generation_prompt=True, tokenize=False)
         self.task.reasoning_opened = prompt.rstrip().endswith("<think>")
         with user_code(type(self.task), "use_tokenizer"):
             self.task.use_tokenizer(tokenizer)
@@ -85,9 +83,9 @@ class user_code(AbstractContextManager[None]):
         if not frames and not (files and _defined_by_user(self._owner, self._method)):
             return
         traceback.print_exception(error)
-        message = raised(frames[-1].name if frames else self._method, error, frames)
+        said = raised(frames[-1].name if frames else self._method, error, frames)
         cure = "correct it; rrr task check tries a task on its rows"
-        raise TaskError(f"{message}, in {self._where}" if self._where else message, cure=cure) from error
+        raise TaskError(f"{said}, in {self._where}" if self._where else said, cure=cure) from error
 
 
 def raised(what: str, error: Exception, frames: Sequence[traceback.FrameSummary]) -> str:

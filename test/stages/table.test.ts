@@ -1,20 +1,16 @@
 /** A stage that is only in the table (test/fixtures/toy-stage.mjs) has all that the others have. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { STAGES } from '../../src/stages/table.ts';
+import { ITEMS, makeToyHome, TOY } from '../fixtures/toy-home.ts';
 import { temporaryFolder } from '../workers/harness.ts';
 
-const ITEMS = 20;
-
 function makeHome() {
-  const cwd = temporaryFolder();
-  mkdirSync(join(cwd, 'model'));
-  writeFileSync(join(cwd, 'model/config.json'), '{}');
-  writeFileSync(join(cwd, 'a.yaml'), 'model: {name: ./model}\ndata: {source: generator, rows: 9}\n');
+  const cwd = makeToyHome();
   const startWith = (env: NodeJS.ProcessEnv, ...args: string[]) =>
-    execa('node', [resolve('test/fixtures/toy-stage.mjs'), ...args], { cwd, env, reject: false });
+    execa('node', [TOY, ...args], { cwd, env, reject: false });
   const start = (...args: string[]) => startWith({}, ...args);
   const toy = (...args: string[]) => start('toy', '-c', 'a.yaml', '--run', 'run', ...args);
   const status = async () => JSON.parse((await start('status', 'run', '--json')).stdout);

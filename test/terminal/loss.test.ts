@@ -1,21 +1,16 @@
 /** What becomes of a run when its terminal, or whoever reads its output, goes away. The run is that of toy-stage.mjs. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { readManifest } from '../../src/run/manifest.ts';
 import { runPaths } from '../../src/run/paths.ts';
-import { temporaryFolder } from '../workers/harness.ts';
-
-const ITEMS = 20;
+import { ITEMS, makeToyHome, TOY } from '../fixtures/toy-home.ts';
 
 function makeHome() {
-  const cwd = temporaryFolder();
-  mkdirSync(join(cwd, 'model'));
-  writeFileSync(join(cwd, 'model/config.json'), '{}');
-  writeFileSync(join(cwd, 'a.yaml'), 'model: {name: ./model}\ndata: {source: generator, rows: 9}\n');
+  const cwd = makeToyHome();
   const paths = runPaths(join(cwd, 'runs/a'));
-  const toy = ['node', resolve('test/fixtures/toy-stage.mjs'), 'toy', '-c', 'a.yaml'];
+  const toy = ['node', TOY, 'toy', '-c', 'a.yaml'];
   const done = () => readFileSync(join(paths.run, 'toy/journal.jsonl'), 'utf8').split('\n').length - 1;
   return { cwd, toy, done, stage: () => readManifest(paths)?.stages.toy };
 }

@@ -80,10 +80,8 @@ def test_what_json_in_utf_8_cannot_hold_is_a_bad_row(tmp_path: Path, row: str, m
     assert prepare(config, load_task(config.task), tmp_path / "data")["skipped"] == 1
 
 
-class NotANumber:
-    """A task of a user's own whose fields hold what its rows didn't."""
-
-    SOURCE = """
+#: A task of a user's own whose fields hold what its rows didn't.
+NOT_A_NUMBER = """
 from rrr_workers.api import Prompts, Query, Task, Verdict
 
 class Own(Task):
@@ -101,7 +99,7 @@ class Own(Task):
 
 
 def test_nan_in_a_users_own_fields_is_a_bad_row(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(NotANumber.SOURCE)
+    (tmp_path / "own.py").write_text(NOT_A_NUMBER)
     data = write(tmp_path / "rows.jsonl", '{"n": 1}')
     config = custom(data, name=f"{tmp_path / 'own.py'}:Own", options={}, prompts={}, verifier=None)
     with pytest.raises(UserError, match=r"rows\.jsonl:1: not plain JSON"):

@@ -10,7 +10,6 @@ every verdict. Training takes the prompt of a reflection as prompt, the reflecti
 reward alone.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -105,10 +104,7 @@ async def attempt(
 ) -> Attempt:
     """The answer that follows ``said``, judged. Raises :class:`Unanswerable`."""
     completion = await engine.generate(next_prompt(loaded, query, said), params, loaded.tools(query))
-    judged = (query, completion.text, completion.finish_reason)
-    if loaded.verifier.waits:
-        return Attempt(completion, await asyncio.to_thread(loaded.judge, *judged))
-    return Attempt(completion, loaded.judge(*judged))
+    return Attempt(completion, await loaded.judge_async(query, completion.text, completion.finish_reason))
 
 
 async def run_episode(

@@ -1,8 +1,11 @@
-"""When a verifier that is a command is asked again, when it ends the run, and what of its processes is left."""
+"""When a verifier that is a command is asked again, when it ends the run, and how many processes it has and leaves."""
 
+import json
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Query, Verdict
 from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.countdown.task import Countdown
+from rrr_workers.tasks.loaded import Item, LoadedTask
 from test_plugins import command
 
 QUERY = Query("q1", {})
@@ -32,10 +37,10 @@ SOURCE = """
 class Logged:
     """A verifier whose process does ``action`` on the requests ``bad``."""
 
-    def __init__(self, folder: Path, action: str, *bad: int, timeout_s: float = 10.0):
+    def __init__(self, folder: Path, action: str, *bad: int, timeout_s: float = 10.0, processes: int = 1):
         self._log = folder / "log"
         source = textwrap.dedent(SOURCE).format(log=str(self._log), bad=bad, action=action)
-        self.verifier = command(folder, source, timeout_s)
+        self.verifier = command(folder, source, timeout_s, processes)
 
     def judge(self, completion: str = "x") -> Verdict:
         return self.verifier.judge(QUERY, completion, "stop")
@@ -142,3 +147,107 @@ def test_what_passed_is_of_the_kind_passed(tmp_path: Path) -> None:
 def test_a_command_that_can_not_be_started_has_no_words() -> None:
     with pytest.raises(UserError, match=r"can't be started: [^;]*, on query q1$"):
         CommandVerifier(["/nowhere/verify"], 1.0).judge(QUERY, "x", "stop")
+
+
+# --- Several processes ---
+
+# Does what the completion says: sleeps for so many seconds, ends, or ends once for all. Tells when it was at it.
+TOLD = """
+    import json, os, sys, time
+    for line in sys.stdin:
+        asked = json.loads(line)
+        begun = time.monotonic()
+        if asked["completion"] == "end":
+            sys.exit(3)
+        if asked["completion"] == "end once" and not os.path.exists({ended!r}):
+            open({ended!r}, "w").close()
+            sys.exit(3)
+        if asked["completion"] != "end once":
+            time.sleep(float(asked["completion"]))
+        detail = json.dumps([os.getpid(), begun, time.monotonic(), asked["completion"]])
+        print(json.dumps({{"id": asked["id"], "passed": True, "detail": detail}}), flush=True)
+"""
+
+
+class Judged(NamedTuple):
+    """What the verifier's process tells of a verdict."""
+
+    pid: int
+    begun: float
+    ended: float
+    completion: str
+
+
+def told(folder: Path, processes: int, timeout_s: float = 10.0) -> CommandVerifier:
+    return command(folder, textwrap.dedent(TOLD).format(ended=str(folder / "ended")), timeout_s, processes)
+
+
+def judge_all(verifier: CommandVerifier, *completions: str) -> list[Judged]:
+    items: list[Item] = [(QUERY, completion, "stop") for completion in completions]
+    return [Judged(*json.loads(verdict.detail)) for verdict in LoadedTask(Countdown(), verifier).judge_all(items)]
+
+
+def most_at_once(verdicts: list[Judged]) -> int:
+    """The number of verdicts that were worked on when the most were."""
+    return max(sum(each.begun <= verdict.begun < each.ended for each in verdicts) for verdict in verdicts)
+
+
+def test_as_many_verdicts_at_once_as_there_are_processes(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=8)
+    verdicts = judge_all(verifier, *["0.25"] * 32)
+    assert 4 <= most_at_once(verdicts) <= 8
+    assert len({verdict.pid for verdict in verdicts}) <= 8
+    assert most_at_once([verdict for verdict in verdicts if verdict.pid == verdicts[0].pid]) == 1
+    verifier.close()
+    assert living([verdict.pid for verdict in verdicts]) == []
+
+
+def test_each_gets_the_verdict_on_its_own_completion(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=4)
+    completions = [f"{(9 - n) / 50}" for n in range(10)]  # the later, the sooner judged
+    verdicts = judge_all(verifier, *completions)
+    assert [verdict.completion for verdict in verdicts] == completions
+    assert len({verdict.pid for verdict in verdicts}) > 1
+    verifier.close()
+
+
+def test_no_process_is_started_while_another_is_idle(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=4)
+    verdicts = [*judge_all(verifier, "0"), *judge_all(verifier, "0"), *judge_all(verifier, "0")]
+    assert len({verdict.pid for verdict in verdicts}) == 1
+    verifier.close()
+
+
+def test_only_the_broken_process_is_replaced(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=3)
+    first = {verdict.pid for verdict in judge_all(verifier, *["0.3"] * 3)}
+    assert len(first) == 3
+    second = {verdict.pid for verdict in judge_all(verifier, "end once", *["0.3"] * 2)}
+    assert (len(second), len(first & second)) == (3, 2)
+    assert set(living([*first])) == first & second
+    with pytest.raises(UserError, match="it ended with status 3, on query q1"):
+        judge_all(verifier, "end", *["0.3"] * 2)
+    assert len(living([*second])) == 2
+    third = {verdict.pid for verdict in judge_all(verifier, *["0.3"] * 3)}
+    assert len(third & second) == 2
+    verifier.close()
+    assert living([*first, *second, *third]) == []
+
+
+def test_the_wait_for_a_process_is_no_part_of_its_time(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=1, timeout_s=1.5)
+    with ThreadPoolExecutor(6) as threads:
+        verdicts = list(threads.map(lambda _: verifier.judge(QUERY, "0.4", "stop"), range(6)))
+    assert len({json.loads(verdict.detail)[0] for verdict in verdicts}) == 1
+    verifier.close()
+
+
+def test_close_ends_a_process_after_its_verdict(tmp_path: Path) -> None:
+    verifier = told(tmp_path, processes=2)
+    judge_all(verifier, "0")
+    with ThreadPoolExecutor(1) as threads:
+        verdict = threads.submit(verifier.judge, QUERY, "0.8", "stop")
+        time.sleep(0.3)
+        verifier.close()
+        assert verdict.done()
+    assert living([json.loads(verdict.result().detail)[0]]) == []

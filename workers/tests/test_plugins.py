@@ -159,10 +159,10 @@ ANSWER = """
 QUERY = Query("q1", {"word": "hi"})
 
 
-def command(folder: Path, source: str, timeout_s: float = 10.0) -> CommandVerifier:
+def command(folder: Path, source: str, timeout_s: float = 10.0, processes: int = 1) -> CommandVerifier:
     file = folder / "verify.py"
     file.write_text(textwrap.dedent(source), encoding="utf-8")
-    return CommandVerifier([sys.executable, str(file)], timeout_s)
+    return CommandVerifier([sys.executable, str(file)], timeout_s, processes)
 
 
 def test_a_command_judges(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
         section(
             "custom",
             options={"fields": ["word", "hint"], "split_by": ["word"]},
-            verifier=VerifierSection(command=[sys.executable, str(file)], timeout_s=10),
+            verifier=VerifierSection(command=[sys.executable, str(file)], timeout_s=10, processes=3),
         )
     )
     task = loaded.task
@@ -259,6 +259,7 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
     assert one.split_key == two.split_key
     assert task.placeholders == ("word", "hint")
     assert loaded.verifier.waits
+    assert loaded.verifier.parallel == 3
     assert loaded.verifier.error_kinds is None
     assert loaded.judge(one, "hi", "stop").passed
     with pytest.raises(BadRow, match="hint is missing"):
@@ -268,12 +269,13 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
 def test_the_verifier_process_ends_with_its_worker(tmp_path: Path) -> None:
     command(tmp_path, ANSWER)
     script = (
-        "import json, sys\n"
+        "import sys\n"
+        "import psutil\n"
         "from rrr_workers.tasks.base import Query\n"
         "from rrr_workers.tasks.command_verifier import CommandVerifier\n"
         f"verifier = CommandVerifier([sys.executable, {str(tmp_path / 'verify.py')!r}], 10.0)\n"
         "verifier.judge(Query('q', {'word': 'hi'}), 'hi', 'stop')\n"
-        "print(verifier._process._child.pid, flush=True)\n"
+        "print(psutil.Process().children()[0].pid, flush=True)\n"
         "import os; os.kill(os.getpid(), 9)\n"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)

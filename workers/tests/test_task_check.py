@@ -149,7 +149,7 @@ def test_a_broken_verifier_command_is_an_error(tmp_path: Path) -> None:
         "name": "custom",
         "options": {"fields": ["nums", "target"]},
         "prompts": {"question": "{nums}"},
-        "verifier": {"command": [sys.executable, "-c", "print('hello')"], "timeout_s": 10},
+        "verifier": {"command": [sys.executable, "-c", "print('hello')"], "timeout_s": 10, "processes": 1},
     }
     (tmp_path / "rows.jsonl").write_text('{"nums": [1], "target": 1}\n', encoding="utf-8")
     config = parse_config(

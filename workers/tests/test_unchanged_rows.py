@@ -36,7 +36,7 @@ while True:
 
 def custom(data: dict[str, Any], **task: Any) -> Config:
     own = {"name": "custom", "options": {"fields": ["q", "a"], "reference": "a"}, **task}
-    verifier = {"command": [sys.executable, "-c", JUDGE], "timeout_s": 10.0}
+    verifier = {"command": [sys.executable, "-c", JUDGE], "timeout_s": 10.0, "processes": 1}
     prompts = {"question": "{q}"}
     return parse_config(
         resolved_config(

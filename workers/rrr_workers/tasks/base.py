@@ -1,6 +1,7 @@
 """A task: data rows to queries, queries to prompts, completions to verdicts."""
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,8 +71,11 @@ class Verifier(ABC):
 
     #: The kinds of its failed verdicts; None where they are known to it alone, as with an outside program.
     error_kinds: tuple[str, ...] | None
-    #: Whether ``judge`` waits for another process: an event loop must then call it in a thread.
+    #: Whether ``judge`` waits, for another process or for the network. It is then called in threads, up to
+    #: ``parallel`` at once, and must bear that; otherwise it is called one after the other, in the caller's thread.
     waits: bool = False
+    #: How many verdicts it gives at once where it waits; 1 where ``judge`` must not be called by two threads at a time.
+    parallel: int = min(32, (os.cpu_count() or 1) + 4)
 
     @abstractmethod
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:

@@ -1,11 +1,11 @@
-"""A verifier in any language: a long-lived process that answers JSON lines.
+"""A verifier in any language: long-lived processes that answer JSON lines.
 
     to it:    {"id": 1, "query": {...}, "completion": "...", "finish_reason": "stop" or "length"}
     from it:  {"id": 1, "passed": false, "kind": "wrong_sum", "detail": "3 instead of 4"}      (kind, detail: optional)
 
 A verdict is only what such a line says. A process that exits, takes longer than ``timeout_s`` or prints anything
-else is broken: it is started again and asked once more, then :class:`~rrr_workers.errors.UserError` ends the run. Its
-stderr goes to this worker's, and the last lines into the error.
+else is broken: another takes its place and is asked once more, then :class:`~rrr_workers.errors.UserError` ends the
+run. Its stderr goes to this worker's, and the last lines into the error.
 """
 
 import json
@@ -32,38 +32,66 @@ class Broken(Exception):
 
 
 class CommandVerifier(Verifier):
-    """Judges with one process, one completion at a time; calls from many threads wait for each other."""
+    """Judges with up to ``processes`` processes, each one completion at a time; where all are busy, a call waits.
+
+    They are started when they are needed: calls that come one after the other are all answered by the same one.
+    """
 
     error_kinds = None
     waits = True
 
-    def __init__(self, command: Sequence[str], timeout_s: float):
-        self._command = list(command)
+    def __init__(self, command: Sequence[str], timeout_s: float, processes: int = 1):
+        self.parallel = processes
+        # The last that came free is the first to be taken: one with a process comes before one that must start it.
+        self._idle: queue.LifoQueue[_Seat] = queue.LifoQueue()
+        for _ in range(processes):
+            self._idle.put(_Seat(list(command), timeout_s))
+        self._closing = threading.Lock()
+
+    def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+        """A process's verdict. Raises :class:`UserError` where it and the one that replaced it are broken."""
+        seat = self._idle.get()
+        try:
+            return seat.judge(query, completion, finish_reason)
+        finally:
+            self._idle.put(seat)
+
+    def close(self) -> None:
+        """End all processes, each after the verdict that it is at; the next verdict starts another."""
+        with self._closing:  # two that hold some of the seats each would wait for ever
+            seats = [self._idle.get() for _ in range(self.parallel)]
+            for seat in seats:
+                seat.close()
+                self._idle.put(seat)
+
+
+class _Seat:
+    """The place of one process. It is empty until there is something to judge, and after its process broke twice."""
+
+    def __init__(self, command: list[str], timeout_s: float):
+        self._command = command
         self._timeout_s = timeout_s
         self._process: _Process | None = None
-        self._lock = threading.Lock()
         self._requests = 0
 
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
-        """The process's verdict. Raises :class:`UserError` where it is broken twice in a row."""
         request = {"query": query.fields, "completion": completion, "finish_reason": finish_reason}
-        with self._lock:
-            try:
-                return self._ask(request)
-            except Broken:
-                self.close()
-            try:
-                return self._ask(request)
-            except Broken as error:
-                stderr = self._process.last_words() if self._process else ""
-                self.close()
-                raise UserError(
-                    f"the verifier {json.dumps(self._command)} is broken: {error}, on query {query.id}{stderr}",
-                    cure="try it on some rows: rrr task check; one line of JSON must answer every line of its input",
-                ) from None
+        try:
+            return self._ask(request)
+        except Broken:
+            self.close()
+        try:
+            return self._ask(request)
+        except Broken as error:
+            stderr = self._process.last_words() if self._process else ""
+            self.close()
+            raise UserError(
+                f"the verifier {json.dumps(self._command)} is broken: {error}, on query {query.id}{stderr}",
+                cure="try it on some rows: rrr task check; one line of JSON must answer every line of its input",
+            ) from None
 
     def close(self) -> None:
-        """End the process; the next verdict starts another."""
+        """End the process."""
         if self._process is not None:
             self._process.stop()
             self._process = None

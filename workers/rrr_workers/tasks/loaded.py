@@ -1,15 +1,19 @@
 """A task with its verifier, and the boundary that tells the code of a user's own task from rrr's."""
 
+import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import getfile
 from types import TracebackType
 from typing import Any
 
 from rrr_workers.errors import RrrError, UserError
 from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, UnjudgedTask, Verdict, Verifier, message
+
+Item = tuple[Query, str, FinishReason]
 
 
 class TaskError(UserError):
@@ -22,6 +26,18 @@ class LoadedTask:
 
     task: UnjudgedTask
     verifier: Verifier
+    #: What a verifier that waits judges in, as many threads as it judges at once; each starts when it is needed.
+    _threads: ThreadPoolExecutor | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        threads = None
+        if self.verifier.waits:
+            parallel = self.verifier.parallel
+            if not isinstance(parallel, int) or parallel < 1:
+                said = f"parallel of {type(self.verifier).__name__} is {parallel!r}"
+                raise TaskError(said, cure="set it to the number of verdicts that it gives at once, 1 or more")
+            threads = ThreadPoolExecutor(parallel, thread_name_prefix="verifier")
+        object.__setattr__(self, "_threads", threads)
 
     def normalise(self, row: Mapping[str, Any], where: str) -> Query:
         """The task's query for the row that is at ``where``. Raises :class:`BadRow`."""
@@ -41,6 +57,29 @@ class LoadedTask:
             said = f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} on query {query.id}"
             raise TaskError(said, cure='give passed verdicts the kind "passed", and no others')
         return verdict
+
+    async def judge_async(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
+        """:meth:`judge` for an event loop, which goes on while the verifier waits."""
+        if self._threads is None:
+            return self.judge(query, completion, finish_reason)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self.judge, query, completion, finish_reason)
+
+    def judge_all(self, items: Sequence[Item]) -> list[Verdict]:
+        """The verdict on each of ``items``, in their order; a verifier that waits judges several at once.
+
+        Raises what :meth:`judge` raises, for the first of the items that it raises for. Those after it that haven't
+        been begun are not judged any more, and those that have been are waited for.
+        """
+        if self._threads is None:
+            return [self.judge(*item) for item in items]
+        asked = [self._threads.submit(self.judge, *item) for item in items]
+        done, _ = wait(asked, return_when=FIRST_EXCEPTION)
+        first = next((index for index, each in enumerate(asked) if each in done and each.exception()), len(asked))
+        for later in asked[first + 1 :]:
+            later.cancel()
+        wait(asked)  # also for those before it: they may raise, too
+        return [each.result() for each in asked]
 
     def tools(self, query: Query) -> list[dict[str, Any]] | None:
         """The query's tools for the chat template."""

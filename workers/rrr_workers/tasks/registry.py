@@ -32,7 +32,8 @@ def load_task(section: TaskSection) -> LoadedTask:
         known = ", ".join(f"{{{name}}}" for name in task.placeholders)
         raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")
     if section.verifier:
-        return LoadedTask(task, CommandVerifier(section.verifier.command, section.verifier.timeout_s))
+        verifier = section.verifier
+        return LoadedTask(task, CommandVerifier(verifier.command, verifier.timeout_s, verifier.processes))
     if isinstance(task, Task):
         return LoadedTask(task, task)
     cure = f"task {section.name} needs task.verifier: {{command: [program, ...]}}"

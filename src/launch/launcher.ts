@@ -8,6 +8,11 @@ export interface LaunchRequest {
   module: string;
   /** CUDA_VISIBLE_DEVICES, where the config pins it. */
   devices?: string | undefined;
+  /**
+   * Processes that the worker consists of (workers/rrr_workers/training/group.py); 'gpus': one for each GPU in sight. Rank
+   * 0 has stdin and stdout. The end of one ends all. Default: a single process, which knows nothing of ranks.
+   */
+  ranks?: number | 'gpus' | undefined;
 }
 
 export interface WorkerProcess {

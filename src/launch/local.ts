@@ -39,10 +39,11 @@ export class LocalLauncher implements Launcher {
     this.#options = options;
   }
 
-  launch({ name, module, devices }: LaunchRequest): WorkerProcess {
+  launch({ name, module, devices, ranks }: LaunchRequest): WorkerProcess {
     const { python, logs, env } = this.#options;
     const { fd, path } = openLog(logs, name);
-    const child = execa(python, ['-m', 'rrr_workers.runtime.guardian', module], {
+    const several = ranks === undefined ? [] : ['--ranks', `${ranks}`];
+    const child = execa(python, ['-m', 'rrr_workers.runtime.guardian', ...several, module], {
       detached: true,
       // The types know numbers up to 9 only; any descriptor is passed on as it is.
       stdio: ['pipe', 'pipe', fd as 9, 'pipe'],

@@ -56,8 +56,9 @@ def resolved_config(**sections: Any) -> dict[str, Any]:
 class WorkerProcess:
     """A role under its guardian, in a process group of its own; use as a context manager."""
 
-    def __init__(self, module: str, log: Path, env: Mapping[str, str] | None = None):
+    def __init__(self, module: str, log: Path, env: Mapping[str, str] | None = None, ranks: int = 1):
         self.log = log
+        self._lifeline: int | None
         lifeline, self._lifeline = os.pipe()
 
         def give_lifeline() -> None:
@@ -65,7 +66,7 @@ class WorkerProcess:
 
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rrr_workers.runtime.guardian", module],
+                [sys.executable, "-m", "rrr_workers.runtime.guardian", "--ranks", str(ranks), module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

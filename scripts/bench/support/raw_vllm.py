@@ -47,7 +47,7 @@ def draws_of(run: Path, config: Config, tokenizer: Any) -> list[tuple[str, int, 
 def main() -> None:
     run, journal = map(Path, sys.argv[1:])
     config = parse_config(json.loads((run / "failures" / "config.json").read_text()))
-    prepare_environment(config)
+    prepare_environment(config.workers.count * config.engine.tensor_parallel)
     from vllm import LLM
 
     llm = LLM(**engine_arguments(config, config.model.name))

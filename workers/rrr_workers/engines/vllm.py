@@ -45,7 +45,7 @@ class VllmEngine(Engine):
     @classmethod
     async def start(cls, config: Config, model: str, day: date | None = None) -> "VllmEngine":
         """Load ``model`` (a folder or a hub id): seconds to minutes. ``day``: see :class:`ChatEncoder`."""
-        prepare_environment(config)
+        prepare_environment(config.workers.count * config.engine.tensor_parallel)
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 

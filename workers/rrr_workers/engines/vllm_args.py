@@ -23,16 +23,15 @@ def is_cpu_backend() -> bool:
     return True
 
 
-def prepare_environment(config: Config, engines: int | None = None) -> None:
+def prepare_environment(processes: int) -> None:
     """Environment of this process and of the engine's processes. Call it before torch or vLLM is imported.
 
-    ``engines``: engine processes that share the machine, to divide its cores by; default: the config's workers.
-    Variables that the user has set are kept, except for the one that would override the config.
+    ``processes``: how many that compute share the machine, to divide its cores by. Variables that the user has set are
+    kept, except for the one that would override the config.
     """
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if not is_cpu_backend():
         return
-    processes = (engines or config.workers.count) * config.engine.tensor_parallel
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     # vLLM's own binding puts every engine of the machine on the same cores, and spinning threads starve each other.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

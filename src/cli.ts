@@ -27,14 +27,14 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .helpCommand(false);
 
   for (const stage of STAGES) {
-    addRunOptions(program.command(stage.command))
-      .description(stage.description)
-      .action(
-        runs<[StageOptions]>(async () => {
-          const { runStage } = await import('./commands/stage.ts');
-          return (context, options) => runStage(context, stage, options);
-        }),
-      );
+    const command = addRunOptions(program.command(stage.command));
+    for (const [flag, description] of stage.flags ?? []) command.option(flag, description);
+    command.description(stage.description).action(
+      runs<[StageOptions]>(async () => {
+        const { runStage } = await import('./commands/stage.ts');
+        return (context, options) => runStage(context, stage, options);
+      }),
+    );
   }
 
   program

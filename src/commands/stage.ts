@@ -32,6 +32,7 @@ export async function runStage(context: Context, stage: Stage, options: StageOpt
     config,
     run,
     resume: options.resume ?? false,
+    options: { ...options },
     signal,
     progress,
   });

@@ -156,7 +156,6 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
     task: { ...written.task },
     data: { ...written.data, train_fraction: written.data.train_fraction ?? 1 - written.data.test_fraction },
     eval: { ...written.eval },
-    train: { ...written.train, micro_batch_size: written.train.micro_batch_size ?? written.train.batch_size },
   };
   const absolute = (path: string, ...key: string[]) =>
     resolveUserPath(resolve(cwd, document.folderOf(key)), path);

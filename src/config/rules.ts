@@ -206,6 +206,8 @@ function* checkFailures({ failures }: Config): Generator<Finding> {
 
 function* checkTrain({ train }: Config): Generator<Finding> {
   const { batch_size: batch, micro_batch_size: micro, num_generations: group } = train;
+  yield* checkRanks(train);
+  yield* checkNamedOnce('train.report_to', 'tracker', train.report_to);
   if (batch % group !== 0) {
     yield {
       keys: ['train.batch_size', 'train.num_generations'],
@@ -213,11 +215,62 @@ function* checkTrain({ train }: Config): Generator<Finding> {
       cure: `write batch_size: ${Math.max(1, Math.round(batch / group)) * group}, or another num_generations`,
     };
   }
-  if (batch % micro !== 0) {
+  if (micro !== undefined && batch % micro !== 0) {
     yield {
       keys: ['train.micro_batch_size', 'train.batch_size'],
       message: `micro_batch_size ${micro} does not divide batch_size ${batch}`,
       cure: `write micro_batch_size: ${largestDivisor(batch, micro)}, or another batch_size`,
+    };
+  }
+}
+
+/** The processes of the trainer, as far as the config alone tells; the trainer itself knows its GPUs. */
+function* checkRanks(train: Config['train']): Generator<Finding> {
+  const { devices, processes, sharding, lora, batch_size: batch, micro_batch_size: micro } = train;
+  const ranks = devices?.length ?? processes;
+  if (devices && processes !== undefined && processes !== devices.length) {
+    yield {
+      keys: ['train.processes', 'train.devices'],
+      message: `${processes} processes for ${devices.length} devices`,
+      cure: 'remove processes: there is one for each device',
+    };
+  }
+  const several = devices?.find((value) => value.includes(','));
+  if (several !== undefined) {
+    yield {
+      keys: ['train.devices'],
+      message: `"${several}" names several GPUs, and each entry is the one GPU of a process`,
+      cure: `write devices: [${several
+        .split(',')
+        .map((each) => `"${each.trim()}"`)
+        .join(', ')}]`,
+    };
+  }
+  if (ranks !== undefined && batch % ranks !== 0) {
+    yield {
+      keys: ['train.batch_size', 'train.devices', 'train.processes'],
+      message: `batch_size ${batch} can't be shared by ${ranks} processes`,
+      cure: 'change batch_size, or the number of processes',
+    };
+  } else if (ranks !== undefined && micro !== undefined && (batch / ranks) % micro !== 0) {
+    yield {
+      keys: ['train.micro_batch_size', 'train.batch_size', 'train.devices', 'train.processes'],
+      message: `micro_batch_size ${micro} does not divide the ${batch / ranks} reflections of each of ${ranks} processes`,
+      cure: `write micro_batch_size: ${largestDivisor(batch / ranks, micro)}, or remove it`,
+    };
+  }
+  if (sharding !== 'none' && ranks === 1) {
+    yield {
+      keys: ['train.sharding', 'train.devices', 'train.processes'],
+      message: `sharding ${sharding} splits the model over several processes, and there is one`,
+      cure: 'write sharding: none, or give the trainer more GPUs',
+    };
+  }
+  if (sharding !== 'none' && lora) {
+    yield {
+      keys: ['train.sharding', 'train.lora'],
+      message: 'adapters are trained on whole models: a sharded one could not be merged for the engine',
+      cure: 'remove one of the two: an 8B model fits one 80 GB GPU with lora',
     };
   }
 }
@@ -231,11 +284,15 @@ function largestDivisor(whole: number, limit: number): number {
 
 function* checkEval({ eval: { model, modes } }: Config): Generator<Finding> {
   if (model !== undefined) yield* checkModelName('eval.model', model);
-  if (new Set(modes).size !== modes.length) {
+  yield* checkNamedOnce('eval.modes', 'mode', modes);
+}
+
+function* checkNamedOnce(key: string, what: string, names: readonly string[]): Generator<Finding> {
+  if (new Set(names).size !== names.length) {
     yield {
-      keys: ['eval.modes'],
-      message: `names a mode twice: ${modes.join(', ')}`,
-      cure: 'name each mode once',
+      keys: [key],
+      message: `names a ${what} twice: ${names.join(', ')}`,
+      cure: `name each ${what} once`,
     };
   }
 }

@@ -47,6 +47,7 @@ const task = z.strictObject({
         .min(1)
         .describe('Program and arguments; those that start with ./ or ../ are relative to the config file.'),
       timeout_s: seconds.default(10).describe('A verdict that takes longer is a broken verifier.'),
+      processes: positiveInt.default(1).describe('Processes of it that judge at once.'),
     })
     .optional()
     .describe("A program that judges in place of the task's own verifier, over JSON lines."),
@@ -137,14 +138,42 @@ const failures = z.strictObject({
 const train = z.strictObject({
   devices: z
     .array(z.string())
-    .length(1)
+    .min(1)
     .optional()
-    .describe('CUDA_VISIBLE_DEVICES of the trainer, which uses one GPU. Default: the first GPU.'),
+    .describe('GPUs of the trainer, one process each, such as ["0", "1"]. Default: all that are seen.'),
+  processes: positiveInt
+    .optional()
+    .describe('Processes that share a batch. Default: one a GPU; 1 on a CPU machine.'),
+  sharding: z
+    .enum(['none', 'fsdp2'])
+    .default('none')
+    .describe('fsdp2: weights, gradients, optimizer and reference are split over the GPUs.'),
+  lora: z
+    .strictObject({
+      rank: positiveInt.default(32),
+      alpha: positiveInt.default(64),
+      dropout: z.number().min(0).lt(1).default(0),
+      targets: z
+        .array(z.string().min(1))
+        .min(1)
+        .default(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'])
+        .describe(
+          'Names of the linear modules that get an adapter; ["all-linear"] for every one but the head.',
+        ),
+      base_dtype: z
+        .enum(['float32', 'bfloat16'])
+        .default('float32')
+        .describe('bfloat16 halves the memory of the weights, which then drift a little at every update.'),
+    })
+    .optional()
+    .describe('Train low-rank adapters in place of all weights; {} for the defaults (not in the paper).'),
   steps: positiveInt.default(1750),
   batch_size: positiveInt.default(256).describe('Reflections an optimizer step: prompts x num_generations.'),
   micro_batch_size: positiveInt
     .optional()
-    .describe('Reflections a device holds at once. Default: batch_size.'),
+    .describe(
+      'Reflections that a process computes at once. Default: the most that divides its share and fits.',
+    ),
   num_generations: z
     .int()
     .min(2)
@@ -165,24 +194,39 @@ const train = z.strictObject({
   max_grad_norm: z.number().positive().default(1),
   gradient_checkpointing: z.boolean().default(false),
   checkpoint_every: positiveInt.default(50).describe('Steps between checkpoints.'),
+  checkpoint_minutes: z
+    .number()
+    .positive()
+    .optional()
+    .describe('A checkpoint also when this many minutes have passed since the last one.'),
   keep_checkpoints: positiveInt.default(2),
   max_logprob_difference: z
     .number()
     .positive()
-    .default(2e-3)
-    .describe('Mean |log-probability| gap of sampler and trainer above which the run stops.'),
+    .optional()
+    .describe(
+      'Mean |log-probability| gap of sampler and trainer above which the run stops. Default: 2e-3 in float32, 0.2 in bfloat16.',
+    ),
   max_restarts: z
     .int()
     .nonnegative()
     .default(2)
     .describe('Restarts of a crashed trainer from its last checkpoint.'),
   step_timeout_s: seconds.default(1800).describe('A step that takes longer is taken for a hang.'),
+  report_to: z
+    .array(z.enum(['tensorboard', 'wandb', 'trackio']))
+    .default([])
+    .describe('Trackers that are told of every step, each a Python package of its own to install.'),
   gpu_memory_utilization: z
     .number()
     .gt(0)
     .max(1)
     .default(0.3)
     .describe('Share of the GPU for the colocated engine.'),
+  engine_sleep: z
+    .boolean()
+    .default(false)
+    .describe('The engine gives its GPU memory back while the trainer computes, for some seconds a step.'),
 });
 
 const evaluation = z.strictObject({
@@ -229,6 +273,5 @@ export type WrittenConfig = z.output<typeof configSchema>;
  */
 export const resolvedConfigSchema = configSchema.extend({
   data: data.extend({ train_fraction: fraction }),
-  train: train.extend({ micro_batch_size: positiveInt }),
 });
 export type Config = z.output<typeof resolvedConfigSchema>;

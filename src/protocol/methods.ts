@@ -143,7 +143,7 @@ export const dataStatsResult = z.object({
 });
 export type DataStatsResult = z.output<typeof dataStatsResult>;
 
-/** Events of train {failures, output, resume}. */
+/** Events of train {failures, output, resume, accept_versions}. */
 export const trainEvent = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('step'),
@@ -175,6 +175,10 @@ export const trainEvent = z.discriminatedUnion('kind', [
   /** Failures that no reflection can be sampled for: their prompt doesn't fit the model. */
   z.object({ kind: z.literal('left_out'), failures: count }),
   z.object({ kind: z.literal('resumed'), step: count, path: z.string() }),
+  /** With train.lora: modules that have an adapter, parameters that are trained, and all that there are. */
+  z.object({ kind: z.literal('adapter'), modules: count, trained: count, all: count }),
+  /** With train.lora, at the end: root mean square of what merging has changed in the base's weights. */
+  z.object({ kind: z.literal('merged'), drift: z.number() }),
 ]);
 export type TrainEvent = z.output<typeof trainEvent>;
 

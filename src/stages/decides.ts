@@ -16,7 +16,7 @@ export function decideFailures(config: Config) {
 
 /** What the prepared data follows from. */
 export function decideData({ seed, task, data }: Config) {
-  const { verifier } = task;
+  const { processes, ...verifier } = task.verifier ?? {};
   // Rows that stop one run are skipped by the other: what is kept is the same.
   const { on_bad_row, path, ...rows } = data;
   return {
@@ -24,7 +24,7 @@ export function decideData({ seed, task, data }: Config) {
     task: {
       ...task,
       name: taskIdentity(task.name),
-      verifier: verifier && { ...verifier, command: commandIdentity(verifier.command) },
+      verifier: task.verifier && { ...verifier, command: commandIdentity(task.verifier.command) },
     },
     data: { ...rows, path: path && fileIdentity(path) },
   };
@@ -33,11 +33,16 @@ export function decideData({ seed, task, data }: Config) {
 export function decideTraining(config: Config) {
   const {
     devices,
+    processes,
+    sharding,
     checkpoint_every,
+    checkpoint_minutes,
     keep_checkpoints,
     max_restarts,
     step_timeout_s,
+    report_to,
     gpu_memory_utilization,
+    engine_sleep,
     ...train
   } = config.train;
   return { ...decideFailures(config), train };

@@ -17,6 +17,8 @@ export interface StageRequest {
   /** Its abort asks for an end in good order; the stage then throws its reason. */
   signal: AbortSignal;
   progress: Progress;
+  /** Values of the stage's own flags. */
+  options?: Readonly<Record<string, unknown>>;
   /** Where processes start. Default: this machine. */
   launcher?: Launcher;
 }
@@ -37,7 +39,8 @@ export async function executeStage<Summary>(stage: Stage<Summary>, request: Stag
     const recorder = await WorkerEvents.open(paths, log);
     const progress = new RecordedProgress(request.progress, paths.status);
     try {
-      await work.run({ config, paths, resumed, signal, progress, log, launcher, recorder });
+      const { options = {} } = request;
+      await work.run({ config, paths, resumed, options, signal, progress, log, launcher, recorder });
     } finally {
       progress.finish();
       recorder.close();

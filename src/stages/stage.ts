@@ -15,6 +15,8 @@ export interface Stage<Summary = unknown> extends StageIdentity {
   description: string;
   /** What `Counted.done` counts, such as "queries". */
   unit: string;
+  /** Options of its command beyond those of every stage: flag, as commander writes it, and what it is for. */
+  flags?: readonly (readonly [flag: string, description: string])[];
   /** Names of the stages that must be finished first. */
   needs(config: Config): readonly string[];
   load(): Promise<StageWork<Summary>>;
@@ -40,6 +42,8 @@ export interface StageJob extends WorkerContext {
   paths: RunPaths;
   /** An earlier attempt may have left work. */
   resumed: boolean;
+  /** Values of the stage's own `flags`, by commander's names. */
+  options: Readonly<Record<string, unknown>>;
   /** Its abort asks for an end in good order. */
   signal: AbortSignal;
   progress: Progress;

@@ -42,7 +42,6 @@ test('a good config comes back resolved, with nothing to say', () => {
   expect(problems).toEqual([]);
   expect(warnings).toEqual([]);
   expect(config?.model.name).toBe(join(root, 'models/good'));
-  expect(config?.train.micro_batch_size).toBe(256);
   expect(config?.data.train_fraction).toBe(0.9);
   expect(config && 'python' in config).toBe(false);
 });
@@ -97,6 +96,14 @@ describe('limits are part of what is allowed', () => {
     ['sampling: {max_answer_tokens: 1791}', 'sampling: {max_answer_tokens: 1792}'],
     ['train: {batch_size: 64, micro_batch_size: 64}', 'train: {batch_size: 64, micro_batch_size: 128}'],
     ['train: {batch_size: 8}', 'train: {batch_size: 4}'],
+    ['train: {processes: 8}', 'train: {processes: 3}'],
+    ['train: {devices: ["0", "1"], processes: 2}', 'train: {devices: ["0", "1"], processes: 4}'],
+    [
+      'train: {devices: ["0", "1"], micro_batch_size: 128}',
+      'train: {devices: ["0", "1"], micro_batch_size: 256}',
+    ],
+    ['train: {processes: 2, sharding: fsdp2}', 'train: {processes: 1, sharding: fsdp2}'],
+    ['train: {sharding: fsdp2}', 'train: {sharding: fsdp2, lora: {}}'],
     ['workers: {count: 2, devices: ["0", "1"]}', 'workers: {count: 2, devices: ["0"]}'],
     [
       'workers: {devices: ["0,1"]}\nengine: {tensor_parallel: 2}',
@@ -167,7 +174,14 @@ describe('what a person reads', () => {
     ['a key of another section', `${GOOD}workers: {enforce_eager: true}\n`],
     ['failures and draws', `${GOOD}failures: {max_draws: 2, failures_per_query: 3}\n`],
     ['micro batch', `${GOOD}train:\n  batch_size: 64\n  micro_batch_size: 24\n`],
+    ['processes and devices', `${GOOD}train: {devices: ["0", "1"], processes: 3, batch_size: 64}\n`],
+    ['several GPUs in one entry', `${GOOD}train: {devices: ["0,1"]}\n`],
+    ['a batch that processes can not share', `${GOOD}train: {devices: ["0", "1", "2"]}\n`],
+    ['a micro batch beyond a share', `${GOOD}train: {processes: 4, micro_batch_size: 128}\n`],
+    ['sharding over one process', `${GOOD}train: {devices: ["0"], sharding: fsdp2}\n`],
+    ['adapters of a sharded model', `${GOOD}train: {sharding: fsdp2, lora: {rank: 8}}\n`],
     ['a mode twice', `${GOOD}eval: {modes: [greedy, greedy]}\n`],
+    ['a tracker twice', `${GOOD}train: {report_to: [wandb, tensorboard, wandb]}\n`],
     ['a key of another source', `${GOOD}  dataset: a/b\n`],
   ];
   test.each(cases)('%s', (_name, text, ...sets) => {

@@ -13,7 +13,6 @@ const written = configSchema.parse({
 const config = {
   ...written,
   data: { ...written.data, train_fraction: 0.9 },
-  train: { ...written.train, micro_batch_size: 256 },
 };
 
 export function attempt(passed: boolean, kind = 'missed_target', completion = '1 + 2'): Attempt {

@@ -25,21 +25,23 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     `train.steps train.batch_size train.micro_batch_size train.num_generations train.retries_per_reflection
     train.reward train.learning_rate train.lr_scheduler train.warmup_ratio train.beta train.epsilon
     train.loss_type train.scale_rewards train.max_grad_norm train.gradient_checkpointing
-    train.max_logprob_difference`,
+    train.max_logprob_difference
+    train.lora.rank train.lora.alpha train.lora.dropout train.lora.targets train.lora.base_dtype`,
     'train',
     'eval',
   ],
   ['eval.model eval.modes', 'eval'],
   // How fast, where, how safely, and what is shown.
   [
-    `python data.on_bad_row
+    `python data.on_bad_row task.verifier.processes
     engine.tensor_parallel engine.gpu_memory_utilization engine.cpu_kv_cache_gib engine.enforce_eager
     engine.prefix_caching engine.openai.base_urls engine.openai.model engine.openai.api_key_env
     engine.openai.max_retries
     workers.count workers.devices workers.max_in_flight workers.ready_timeout_s workers.call_timeout_s
     workers.stop_grace_s workers.max_restarts
-    train.devices train.checkpoint_every train.keep_checkpoints train.max_restarts train.step_timeout_s
-    train.gpu_memory_utilization
+    train.devices train.processes train.sharding train.checkpoint_every train.checkpoint_minutes
+    train.keep_checkpoints train.max_restarts train.step_timeout_s train.gpu_memory_utilization
+    train.engine_sleep train.report_to
     eval.examples`,
   ],
 ];
@@ -68,7 +70,7 @@ function withOther(config: Config, key: string): Config {
 test('another value of a key is refused by the stages that it decides, and by no other', async () => {
   const run = join(temporaryFolder(), 'run');
   const config = makeConfig();
-  config.task.verifier = { command: ['judge'], timeout_s: 1 };
+  config.task.verifier = { command: ['judge'], timeout_s: 1, processes: 1 };
   for (const stage of STAGES) await finishStage(run, stage, config);
   const refuses = (key: string) =>
     STAGES.filter((stage) => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Config } from '../../src/config/schema.ts';
 import { type TrainEvent, trainEvent } from '../../src/protocol/methods.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { silentProgress } from '../../src/run/progress.ts';
@@ -31,16 +32,35 @@ async function runWithFailures(kept = 5): Promise<string> {
   return run;
 }
 
-function job(run: string, { env = {}, resume = false, timeout = 20, maxRestarts = 2 } = {}) {
+interface JobOptions {
+  env?: NodeJS.ProcessEnv;
+  resume?: boolean;
+  timeout?: number;
+  maxRestarts?: number;
+  options?: Record<string, unknown>;
+  train?: Partial<Config['train']>;
+}
+
+function job(
+  run: string,
+  { env = {}, resume = false, timeout = 20, maxRestarts = 2, ...rest }: JobOptions = {},
+) {
   const controller = new AbortController();
   const launcher = new FakeLauncher(env, join(run, 'logs'));
   const notes: string[] = [];
   const config = makeConfig({
-    train: { steps: STEPS, checkpoint_every: 4, max_restarts: maxRestarts, step_timeout_s: timeout },
+    train: {
+      steps: STEPS,
+      checkpoint_every: 4,
+      max_restarts: maxRestarts,
+      step_timeout_s: timeout,
+      ...rest.train,
+    },
   });
   const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
-  const options = { config, run, resume, signal: controller.signal, progress, launcher };
-  return { controller, launcher, notes, paths: runPaths(run), start: () => executeStage(train, options) };
+  const { signal } = controller;
+  const request = { config, run, resume, options: rest.options ?? {}, signal, progress, launcher };
+  return { controller, launcher, notes, paths: runPaths(run), start: () => executeStage(train, request) };
 }
 
 function readEvents(run: string): TrainEvent[] {
@@ -78,6 +98,32 @@ test('training streams its events and ends with the model', async () => {
       .slice(0, 6),
   ).toEqual(['self_check', 'step', 'step', 'step', 'step', 'checkpoint']);
   await expectGone(launcher.launched);
+});
+
+test.each([
+  [{}, { ranks: 'gpus', devices: undefined }],
+  [{ devices: ['2', '3'] }, { ranks: 2, devices: '2,3' }],
+  [{ processes: 4 }, { ranks: 4, devices: undefined }],
+])('with %j it is launched as %j', async (settings, asked) => {
+  const { start, launcher } = job(await runWithFailures(), { train: settings });
+  await start();
+  expect(launcher.requests).toEqual([expect.objectContaining(asked)]);
+});
+
+test('what is said of an adapter is noted', async () => {
+  const { start, notes } = job(await runWithFailures(), { env: { FAKE_LORA: '1' } });
+  await start();
+  expect(notes).toEqual([
+    'LoRA: 14 modules, 2.5 % of 4000 parameters are trained',
+    "LoRA: merging has moved the base's weights by 1.0e-9 (rms)",
+  ]);
+});
+
+test.each([undefined, true])('--accept-versions %s reaches the trainer', async (acceptVersions) => {
+  const run = await runWithFailures();
+  await job(run, { options: { acceptVersions } }).start();
+  const told = JSON.parse(readFileSync(join(run, 'train/params.json'), 'utf8'));
+  expect(told.accept_versions).toBe(acceptVersions ?? false);
 });
 
 test('a crashed trainer goes on from its last checkpoint, and tells every step once', async () => {

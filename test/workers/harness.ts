@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import type { Launcher, WorkerProcess } from '../../src/launch/launcher.ts';
+import type { Launcher, LaunchRequest, WorkerProcess } from '../../src/launch/launcher.ts';
 import { LocalLauncher } from '../../src/launch/local.ts';
 import { findPython } from '../../src/launch/python.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
@@ -36,12 +36,13 @@ export function makeConfig(sections: Sections = {}): Config {
     workers: { stop_grace_s: 2, ready_timeout_s: 30, call_timeout_s: 30, ...sections.workers },
   });
   const data = { ...written.data, train_fraction: 0.9 };
-  return { ...written, data, train: { ...written.train, micro_batch_size: written.train.batch_size } };
+  return { ...written, data };
 }
 
-/** Launches the fake for any module, and remembers what it launched. */
+/** Launches the fake, a single process, for any module, and remembers what it was asked and what it launched. */
 export class FakeLauncher implements Launcher {
   readonly launched: WorkerProcess[] = [];
+  readonly requests: LaunchRequest[] = [];
   readonly #local: Launcher;
 
   constructor(env: NodeJS.ProcessEnv = {}, logs = temporaryFolder()) {
@@ -52,8 +53,9 @@ export class FakeLauncher implements Launcher {
     });
   }
 
-  launch(request: Parameters<Launcher['launch']>[0]): WorkerProcess {
-    const launched = this.#local.launch({ ...request, module: 'fake_worker' });
+  launch(request: LaunchRequest): WorkerProcess {
+    this.requests.push(request);
+    const launched = this.#local.launch({ ...request, module: 'fake_worker', ranks: undefined });
     this.launched.push(launched);
     return launched;
   }

@@ -36,6 +36,7 @@ class Verifier(BaseModel):
     )
     command: list[str]
     timeout_s: float
+    processes: int
 
 
 class Task(BaseModel):
@@ -128,15 +129,30 @@ class Failures(BaseModel):
     keep: Literal['any', 'all']
 
 
+class Lora(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    rank: int
+    alpha: int
+    dropout: float
+    targets: list[str]
+    base_dtype: Literal['float32', 'bfloat16']
+
+
 class Train(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
         frozen=True,
     )
     devices: list[str] | None = None
+    processes: int | None = None
+    sharding: Literal['none', 'fsdp2']
+    lora: Lora | None = None
     steps: int
     batch_size: int
-    micro_batch_size: int
+    micro_batch_size: int | None = None
     num_generations: int
     retries_per_reflection: int
     reward: Literal['verifier', 'shuffled']
@@ -150,11 +166,14 @@ class Train(BaseModel):
     max_grad_norm: float
     gradient_checkpointing: bool
     checkpoint_every: int
+    checkpoint_minutes: float | None = None
     keep_checkpoints: int
-    max_logprob_difference: float
+    max_logprob_difference: float | None = None
     max_restarts: int
     step_timeout_s: float
+    report_to: list[Literal['tensorboard', 'wandb', 'trackio']]
     gpu_memory_utilization: float
+    engine_sleep: bool
 
 
 class Eval(BaseModel):

@@ -1,10 +1,12 @@
 """What vLLM is told, by the sampling workers and by the trainer, and what is made of its answers: without an engine."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from harness import resolved_config
 from rrr_workers.config import Config, parse_config
@@ -128,8 +130,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets which machine the code takes this one for."""
 
     def pretend(kind: str) -> None:
-        for module in ("rrr_workers.engines.vllm_args", "rrr_workers.training.config"):
-            monkeypatch.setattr(f"{module}.is_cpu_backend", lambda: kind == "cpu")
+        for module in ("engines.vllm_args", "training.config", "training.engine"):
+            monkeypatch.setattr(f"rrr_workers.{module}.is_cpu_backend", lambda: kind == "cpu")
 
     return pretend
 
@@ -160,21 +162,18 @@ def test_engines_share_the_cores_and_keep_what_the_user_set(backend: Any, monkey
     monkeypatch.setattr("os.environ", environment)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(24)))
     backend("cuda")
-    prepare_environment(config())
+    prepare_environment(6)
     assert environment == {"VLLM_NO_USAGE_STATS": "1"}
     backend("cpu")
     environment["VLLM_CPU_KVCACHE_SPACE"] = "4"  # it would win over the config
-    prepare_environment(config())
-    assert [environment.get(name) for name in names] == ["nobind", "4", "PASSIVE", None]  # 24 / (3 workers x 2)
-    environment.clear()
-    prepare_environment(config(), engines=1)
-    assert environment["OMP_NUM_THREADS"] == "12"
+    prepare_environment(6)
+    assert [environment.get(name) for name in names] == ["nobind", "4", "PASSIVE", None]  # 24 / 6
     environment.clear()
     environment["OMP_NUM_THREADS"] = "5"
-    prepare_environment(config(workers={"count": 100}))
+    prepare_environment(100)
     assert environment["OMP_NUM_THREADS"] == "5"
     del environment["OMP_NUM_THREADS"]
-    prepare_environment(config(workers={"count": 100}))
+    prepare_environment(100)
     assert environment["OMP_NUM_THREADS"] == "1"
 
 
@@ -196,10 +195,28 @@ def colocated(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     made.calls = []
     made.reset_succeeds = True
+    made.mode, made.enable_sleep_mode = "colocate", False
+    made._dist = SimpleNamespace(is_fsdp=False, gather_params=lambda _: nullcontext())
+    made.model = torch.nn.Linear(3, 2)  # the trainer's; the engine has a copy
+
+    class Served(torch.nn.Linear):
+        def load_weights(self, named: Any) -> None:
+            for name, tensor in named:
+                made.calls.append(f"load {name}")
+                self.get_parameter(name).data.copy_(tensor)
 
     class Llm:
         def __init__(self, **arguments: Any):
             made.arguments = arguments
+            runner = SimpleNamespace(model=Served(3, 2))
+            worker = SimpleNamespace(model_runner=runner)
+            self.llm_engine = SimpleNamespace(model_executor=SimpleNamespace(driver_worker=worker))
+
+        def sleep(self, level: int) -> None:
+            made.calls.append(f"sleep {level}")
+
+        def wake_up(self, tags: list[str]) -> None:
+            made.calls.append(f"wake {tags}")
 
         def reset_prefix_cache(self) -> bool:
             made.calls.append("reset")
@@ -210,7 +227,6 @@ def colocated(monkeypatch: pytest.MonkeyPatch) -> Any:
             return [SimpleNamespace(outputs=[output(text=str(each["prompt_token_ids"]))]) for each in inputs]
 
     monkeypatch.setattr(module, "LLM", Llm)
-    monkeypatch.setattr(module.VLLMGeneration, "sync_weights", lambda _: made.calls.append("update"))
     monkeypatch.setattr(module, "ensure_master_addr_port", lambda: None)
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.setenv(name, "")
@@ -220,7 +236,7 @@ def colocated(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_after_a_weight_update_the_prefix_cache_is_emptied(colocated: Any) -> None:
     colocated._init_vllm()
     colocated.sync_weights()
-    assert colocated.calls == ["update", "reset"]
+    assert colocated.calls == ["load weight", "load bias", "reset", "reset"]  # TRL's, and ours, which is looked at
     colocated.reset_succeeds = False
     with pytest.raises(CallFailed, match="kept its prefix cache over a weight update") as caught:
         colocated.sync_weights()
@@ -239,6 +255,7 @@ def test_the_trainer_s_engine_is_told_what_the_sampler_s_is_but_for_this(
         "tensor_parallel_size": 1,
         "gpu_memory_utilization": 0.3,
         "max_num_seqs": 64 // 2 * 3,
+        "enable_sleep_mode": False,
         "max_num_batched_tokens": 5000,
         "distributed_executor_backend": "external_launcher",
         "logprobs_mode": "processed_logprobs",
@@ -252,6 +269,46 @@ def test_the_trainer_s_engine_answers_in_the_order_of_its_prompts(colocated: Any
     assert [(each.text, each.prompt_tokens) for each in done] == [("[5, 6]", 2), ("[7]", 1)]
     ((_, asked),) = colocated.calls
     assert [each.seed for each in asked] == [1, 2]
+
+
+def test_an_engine_that_sleeps_is_awake_from_its_weight_update_to_the_last_retry(
+    colocated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Order and arguments alone: vLLM sleeps on CUDA, where this has not been run."""
+    monkeypatch.setattr("trl.generation.vllm_generation.empty_cache", lambda: colocated.calls.append("empty"))
+    colocated.enable_sleep_mode = True
+    colocated._init_vllm()
+    assert colocated.arguments["enable_sleep_mode"] is True
+    for step in (0, 1):
+        colocated.sync_weights()
+        colocated.wake(step)
+        colocated.sample([[5]], [SamplingParams(1.0, 1.0, 8, seed=1)])
+        colocated.rest()
+    steps = [each if isinstance(each, str) else "sample" for each in colocated.calls]
+    woken = ["empty", "wake ['weights']", "load weight", "load bias", "reset", "reset", "wake ['kv_cache']"]
+    assert steps == ["sleep 2", *[*woken, "sample", "sleep 2"] * 2]
+
+
+def test_an_engine_that_slept_is_not_sampled_without_a_weight_update(colocated: Any) -> None:
+    colocated.enable_sleep_mode = True
+    colocated._init_vllm()
+    with pytest.raises(CallFailed, match="no update was handed over"):
+        colocated.wake(0)
+    assert colocated.calls == ["sleep 2"]
+
+
+@pytest.mark.parametrize(("kind", "sleeps"), [("cuda", True), ("cpu", False)])
+def test_only_an_engine_on_a_gpu_sleeps(kind: str, sleeps: bool, backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rrr_workers.training import engine as module
+
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(module.VLLMGeneration, "__init__", lambda _, **arguments: told.update(arguments))
+    backend(kind)
+    model: Any = None
+    module.ColocatedEngine(config(train={"engine_sleep": True}), model, model, model)
+    assert told["enable_sleep_mode"] is sleeps
+    module.ColocatedEngine(config(train={"engine_sleep": False}), model, model, model)
+    assert told["enable_sleep_mode"] is False
 
 
 def test_a_checkpoint_that_names_no_dtype_is_float32(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness import SCHEMA, resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.errors import UserError
-from rrr_workers.training.config import grpo_config
+from rrr_workers.training.config import grpo_config, logprob_limit
 from training_fixtures import training_config
 
 # Every argument that grpo_config gives TRL, for the schema's defaults: those of the paper (arXiv 2505.24726) where it
@@ -60,22 +60,27 @@ PAPER: dict[str, Any] = {
     "bf16": True,
     "fp16": False,
     "model_init_kwargs": {"dtype": "float32", "revision": None},
+    "ddp_find_unused_parameters": False,
     "disable_dropout": True,
     "gradient_checkpointing": False,
     "gradient_checkpointing_kwargs": {"use_reentrant": False},
     "dataloader_pin_memory": True,
     # Logs and checkpoints
-    "output_dir": "/run/checkpoints",
+    "output_dir": "/runs/demo/train/checkpoints",
     "logging_steps": 1,
     "logging_nan_inf_filter": False,
     "disable_tqdm": True,
     "report_to": [],
+    "run_name": "demo",
+    "project": "rrr",
+    "trackio_static_space_id": False,
     "save_strategy": "steps",
     "save_steps": 50,
     "save_total_limit": None,
 }
 ON_A_CPU = {"use_cpu": True, "bf16": False, "dataloader_pin_memory": False}
 
+LORA: dict[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": ["q_proj"]}
 # (changed section of the config, arguments that are others then)
 CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"train": {"steps": 70}}, {"max_steps": 70, "warmup_steps": 3}),
@@ -96,6 +101,28 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"train": {"micro_batch_size": 2}},
         {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 128},
     ),
+    (
+        {"train": {"micro_batch_size": None}},
+        {"per_device_train_batch_size": 256, "gradient_accumulation_steps": 1},
+    ),
+    ({"train": {"lora": {**LORA, "base_dtype": "float32"}}}, {}),
+    (
+        {"train": {"lora": {**LORA, "base_dtype": "bfloat16"}}},
+        {"model_init_kwargs": {"dtype": "bfloat16", "revision": None}},
+    ),
+    (
+        {"train": {"sharding": "fsdp2"}},
+        {
+            "fsdp": True,
+            "fsdp_config": {
+                "version": 2,
+                "reshard_after_forward": True,
+                "cpu_ram_efficient_loading": True,
+                "state_dict_type": "SHARDED_STATE_DICT",
+            },
+        },
+    ),
+    ({"train": {"report_to": ["tensorboard", "wandb"]}}, {"report_to": ["tensorboard", "wandb"]}),
     ({"seed": 5}, {"seed": 5, "data_seed": 5}),
     ({"sampling": {"temperature": 0.7}}, {"temperature": 0.7}),
     ({"sampling": {"top_p": 0.9}}, {}),  # for answers alone
@@ -124,11 +151,12 @@ def paper_config(**sections: Any) -> Config:
 def given_to_trl(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """What grpo_config gives TRL on such a machine."""
 
-    def arguments(config: Config, *, cpu: bool = False, processes: int = 1) -> dict[str, Any]:
+    def arguments(config: Config, *, cpu: bool = False, ranks: int = 1) -> dict[str, Any]:
         with monkeypatch.context() as patched:
             patched.setattr("rrr_workers.training.config.is_cpu_backend", lambda: cpu)
             patched.setattr("rrr_workers.training.config.GRPOConfig", dict)
-            return dict(grpo_config(config, Path("/run/checkpoints"), processes))
+            patched.setattr("os.environ", {})
+            return dict(grpo_config(config, Path("/runs/demo/train/checkpoints"), ranks))
 
     return arguments
 
@@ -136,7 +164,7 @@ def given_to_trl(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any
 def test_trl_is_given_the_paper_s_constants_and_nothing_else(given_to_trl: Callable[..., dict[str, Any]]) -> None:
     assert given_to_trl(paper_config()) == PAPER
     assert given_to_trl(paper_config(), cpu=True) == {**PAPER, **ON_A_CPU}
-    assert given_to_trl(paper_config(), processes=4) == {**PAPER, "gradient_accumulation_steps": 8}
+    assert given_to_trl(paper_config(), ranks=4) == {**PAPER, "gradient_accumulation_steps": 8}
 
 
 @pytest.mark.parametrize(("sections", "changed"), CHANGES)
@@ -148,7 +176,7 @@ def test_every_setting_reaches_trl_and_no_other_argument(
 
 def test_trl_takes_every_argument_as_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rrr_workers.training.config.is_cpu_backend", lambda: True)
-    made = grpo_config(paper_config(), Path("/run/checkpoints"))
+    made = grpo_config(paper_config(), Path("/runs/demo/train/checkpoints"))
     for name, value in {**PAPER, **ON_A_CPU}.items():
         assert getattr(made, name) == value, name
     # Of TRL's other settings that change what is learnt, none is on.
@@ -163,5 +191,28 @@ def test_trl_takes_every_argument_as_it_is_given(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no multiple of train\.micro_batch_size 4 times 3 process"):
-        grpo_config(parse_config(training_config(tmp_path)), tmp_path, processes=3)
+    config = parse_config(training_config(tmp_path))  # 8 reflections, 4 at once
+    with pytest.raises(UserError, match=r"train\.batch_size 8 can't be shared by 3 processes"):
+        grpo_config(config, tmp_path, ranks=3)
+    with pytest.raises(UserError, match=r"micro_batch_size 4 does not divide the 2 reflections of each of 4"):
+        grpo_config(config, tmp_path, ranks=4)
+
+
+def test_the_micro_batch_that_fits_is_used_where_the_config_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrr_workers.training.config.GRPOConfig", dict)
+    free = paper_config(train={"micro_batch_size": None})
+    made = grpo_config(free, Path("/runs/demo/train/checkpoints"), ranks=4, micro_batch_size=16)
+    assert (made["per_device_train_batch_size"], made["gradient_accumulation_steps"]) == (16, 4)
+    given = grpo_config(paper_config(), Path("/runs/demo/train/checkpoints"), ranks=4, micro_batch_size=16)
+    assert given["per_device_train_batch_size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given", "limit"), [("float32", None, 2e-3), ("bfloat16", None, 0.2), ("bfloat16", 0.05, 0.05)]
+)
+def test_the_limit_of_the_logprob_gap_follows_the_dtype(
+    dtype: str, given: float | None, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rrr_workers.training.config.is_cpu_backend", lambda: False)
+    config = paper_config(model={"dtype": dtype}, train={"max_logprob_difference": given})
+    assert logprob_limit(config) == limit

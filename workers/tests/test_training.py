@@ -135,15 +135,49 @@ def test_a_stop_ends_after_the_step_with_a_checkpoint(
         assert step[field] == pytest.approx(whole[field], rel=1e-3, abs=1e-6), field
 
 
-def test_stale_weights_end_the_run_within_two_steps(
+def test_a_tracker_is_told_every_step(tiny_model: Path, failures: Path, tmp_path: Path) -> None:
+    """By transformers' own integration; tensorboardX alone is among the test packages."""
+    run_training(training_config(tiny_model, train={"steps": 2, "report_to": ["tensorboard"]}), failures, tmp_path)
+    (written,) = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
+    told = written.read_bytes()
+    assert told.count(b"train/second_try") == 2
+    assert told.count(b"train/logprob_difference") == 2
+
+
+def test_stale_weights_end_the_run_before_they_are_used(
     tiny_model: Path, failures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from trl.generation.vllm_generation import VLLMGeneration
 
     monkeypatch.setattr(VLLMGeneration, "sync_weights", lambda _self: None)
-    with pytest.raises(CallFailed, match="the sampler does not have the trainer's weights at step 2") as caught:
+    with pytest.raises(CallFailed, match="the sampler does not have the trainer's weights at step 1") as caught:
         run_training(training_config(tiny_model), failures, tmp_path)
     assert caught.value.retryable is False
     assert "--resume" in (caught.value.cure or "")
+    assert of_kind(caught.value.events, "step") == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("lost", ["load", "qkv"])
+def test_weights_that_do_not_arrive_end_the_run(
+    lost: str, tiny_model: Path, failures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that takes no update is told at the first step after one; a matrix that is lost, within a rotation."""
+    from vllm.model_executor.models.llama import LlamaForCausalLM
+
+    from rrr_workers.training.sync import ROTATION
+
+    load = LlamaForCausalLM.load_weights
+    loads = [0]
+
+    def faulty(self: Any, weights: Any) -> Any:
+        loads[0] += 1
+        named = list(weights)
+        if loads[0] > 1 and (lost == "load" or ".1.self_attn." in named[0][0]):  # 1: when the engine is made
+            return set()
+        return load(self, named)
+
+    monkeypatch.setattr(LlamaForCausalLM, "load_weights", faulty)
+    with pytest.raises(CallFailed, match="does not have the trainer's weights") as caught:
+        run_training(training_config(tiny_model, train={"steps": ROTATION + 1}), failures, tmp_path)
     steps = of_kind(caught.value.events, "step")  # type: ignore[attr-defined]
-    assert [event["step"] for event in steps] == [1]
+    assert len(steps) <= (1 if lost == "load" else ROTATION)

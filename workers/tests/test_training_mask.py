@@ -117,6 +117,14 @@ def test_a_wrong_mask_is_refused(trainer: GRPOTrainer) -> None:
         check_mask(trainer, batch(retries=True), SPANS["without"])
 
 
+def test_a_clipped_token_is_no_hole_in_the_mask(trainer: GRPOTrainer) -> None:
+    """A ratio beyond the clip range has no gradient where its advantage is above 0; the trial must not see it."""
+    inputs = batch(retries=False)
+    inputs["old_per_token_logps"] = torch.full_like(inputs["importance_sampling_ratio"], -99.0)
+    check = check_mask(trainer, inputs, SPANS["without"])
+    assert (check.outside, check.inside > 0) == (0, True)
+
+
 def logprobs(sampler: list[list[float]], step: int) -> tuple[Any, dict[str, torch.Tensor]]:
     trainer = SimpleNamespace(
         state=SimpleNamespace(global_step=step), accelerator=SimpleNamespace(reduce=lambda tensor: tensor)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from rrr_demos.tiny.tokenizer import make_tokenizer
 from rrr_workers.config import parse_config
@@ -56,18 +57,37 @@ def test_a_broken_file_of_failures_is_the_users_error(tmp_path: Path, text: str 
     assert caught.value.cure
 
 
+REFLECTION = "I was careless."
+
+
 class ScriptedEngine:
-    """Says what ``answer`` says to each prompt (its decoded text), and remembers what it was asked."""
+    """Reflections are ``reflection``; a retry is what ``answer`` says to its prompt (decoded). Remembers what it was
+    asked, and its calls."""
 
     def __init__(self, answer: Callable[[str], str]):
         self._answer = answer
         self._tokenizer = make_tokenizer()
-        self.asked: list[tuple[list[int], SamplingParams]] = []
+        self.reflections: list[str] | None = None
+        self.reflecting: list[tuple[list[int], SamplingParams]] = []
+        self.retrying: list[tuple[list[int], SamplingParams]] = []
+        self.calls: list[str] = []
+
+    def wake(self, step: int) -> None:
+        self.calls.append(f"wake {step}")
+
+    def rest(self) -> None:
+        self.calls.append("rest")
 
     def sample(self, prompts: list[list[int]], params: list[SamplingParams]) -> list[Completion]:
         assert len(prompts) == len(params)
-        self.asked += list(zip(prompts, params, strict=True))
-        texts = [self._answer(self._tokenizer.decode(prompt)) for prompt in prompts]
+        reflecting = bool(params) and params[0].logprobs
+        self.calls.append("reflect" if reflecting else "retry")
+        (self.reflecting if reflecting else self.retrying).extend(zip(prompts, params, strict=True))
+        texts = (
+            self.reflections or [REFLECTION] * len(prompts)
+            if reflecting
+            else [self._answer(self._tokenizer.decode(prompt)) for prompt in prompts]
+        )
         ids = [[*self._tokenizer.encode(text), self._tokenizer.eos_token_id] for text in texts]
         return [
             Completion(text, i, len(i), len(prompt), "stop", [-0.5] * len(i))
@@ -97,8 +117,19 @@ class Stage:
     def rollout_of(self, failures: list[Failure]) -> Rollout:
         return Rollout(Decoding(self.config, self.loaded), failures, ChatEncoder(make_tokenizer(), "tiny"))
 
-    def retry(self, prompts: list[str], reflections: list[str]) -> list[float | None]:
-        return self.rollout.retry(self.trainer, prompts, reflections, self.metrics.__setitem__)
+    def sample(self, prompts: list[str], reflections: list[str] | None = None) -> dict[str, list[Any]]:
+        self.engine.reflections = reflections
+        return self.rollout.sample(prompts, self.trainer)
+
+    def rewards(self, prompts: list[str], reflections: list[str] | None = None) -> list[float | None]:
+        """What TRL gets as rewards; :attr:`metrics` is what it is told beside them."""
+        sampled = self.sample(prompts, reflections)
+        return self.rollout.rewards(
+            retry_reward=sampled["retry_reward"], log_metric=self.metrics.__setitem__, prompts=prompts
+        )
+
+    def seeds(self) -> list[int]:
+        return [params.seed for _, params in (*self.engine.reflecting, *self.engine.retrying)]
 
 
 def ids_of(messages: list[dict[str, Any]]) -> list[int]:
@@ -106,32 +137,38 @@ def ids_of(messages: list[dict[str, Any]]) -> list[int]:
 
 
 def test_reflections_carry_the_ids_that_were_sampled(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, lambda _: "I was careless.")
-    sampled = stage.rollout.reflect(["2", "2", "0"], stage.trainer)
+    stage = Stage(tmp_path, lambda _: "1")
+    sampled = stage.sample(["2", "2", "0"])
     failure = stage.failures[2]
     prompt = ids_of(next_prompt(stage.loaded, failure.query, [failure.answer]))
     assert sampled["prompt_ids"][:2] == [prompt, prompt]
     completion = sampled["completion_ids"][0]
     assert sampled["logprobs"][0] == [-0.5] * len(completion)
     assert stage.rollout.span_of[(*prompt, *completion)] == range(len(prompt), len(prompt) + len(completion))
-    params = [params for _, params in stage.engine.asked]
+    params = [params for _, params in stage.engine.reflecting]
     assert {(p.temperature, p.top_p, p.max_tokens, p.logprobs) for p in params} == {(1.0, 1.0, 16, True)}
-    stage.retry(["2", "2", "0"], sampled["reflection"])
-    seeds = [params.seed for _, params in stage.engine.asked]
-    assert len(set(seeds)) == len(seeds) == 3 + 6
-    again = Stage(tmp_path, lambda _: "I was careless.")
-    again.rollout.reflect(["2", "2", "0"], again.trainer)
-    assert [params.seed for _, params in again.engine.asked] == seeds[:3]
+    assert stage.rollout.sampled_tokens == sum(map(len, sampled["completion_ids"])) + 6 * 2  # "1" and the end
+    again = Stage(tmp_path, lambda _: "1")
+    again.sample(["2", "2", "0"])
+    assert again.seeds() == stage.seeds()
     again.trainer.state.global_step = 6
-    again.rollout.reflect(["2", "2", "0"], again.trainer)
-    assert not {params.seed for _, params in again.engine.asked[3:]} & set(seeds)
+    again.sample(["2", "2", "0"])
+    assert not set(again.seeds()[3:6]) & set(stage.seeds())
+
+
+def test_the_engine_is_awake_from_the_reflections_to_the_retries(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, lambda _: "1")
+    stage.sample(["0", "1"])
+    assert stage.engine.calls == ["wake 5", "reflect", "retry", "rest"]
 
 
 def test_reflections_are_sampled_from_the_whole_vocabulary_and_retries_as_the_config_says(tmp_path: Path) -> None:
     stage = Stage(tmp_path, lambda _: "1", sampling={"temperature": 0.7, "top_p": 0.9, "max_answer_tokens": 9})
-    stage.rollout.reflect(["0"], stage.trainer)
-    stage.retry(["0"], ["a"])
-    asked = [(p.temperature, p.top_p, p.max_tokens, p.logprobs) for _, p in stage.engine.asked]
+    stage.sample(["0"])
+    asked = [
+        (p.temperature, p.top_p, p.max_tokens, p.logprobs)
+        for _, p in (*stage.engine.reflecting, *stage.engine.retrying)
+    ]
     assert asked == [(0.7, 1.0, 16, True), (0.7, 0.9, 9, False), (0.7, 0.9, 9, False)]
 
 
@@ -141,13 +178,31 @@ def test_no_two_samples_of_a_run_share_a_seed(tmp_path: Path) -> None:
         stage = Stage(tmp_path, lambda _: "1")
         stage.trainer.accelerator.process_index = process
         stage.trainer.state.global_step = step
-        stage.rollout.reflect(["0", "0", "1"], stage.trainer)
-        stage.retry(["0", "0", "1"], ["a", "a", "b"])
-        seeds += [params.seed for _, params in stage.engine.asked]
+        stage.sample(["0", "0", "1"])
+        seeds += stage.seeds()
     assert len(seeds) == 4 * (3 + 6)
     assert len(set(seeds)) == len(seeds)
-    # As in every run so far: (step 5, process 0), three reflections, then two retries of each.
+    # As in every run so far: step 5, rows from 0, three reflections, then two retries of each.
     assert seeds[:5] == [1865619659, 952382718, 1025143119, 540390407, 1949349692]
+
+
+def test_a_batch_has_the_same_seeds_whatever_the_number_of_processes(tmp_path: Path) -> None:
+    def seeds(shares: list[list[str]]) -> tuple[list[int], list[int]]:
+        reflecting, retrying = [], []
+        for process, prompts in enumerate(shares):
+            stage = Stage(tmp_path, lambda _: "1")
+            stage.trainer.accelerator.process_index = process
+            stage.sample(prompts)
+            reflecting += [params.seed for _, params in stage.engine.reflecting]
+            retrying += [params.seed for _, params in stage.engine.retrying]
+        return reflecting, retrying
+
+    whole = ["0", "0", "1", "1", "2", "2"]
+    assert (
+        seeds([whole])
+        == seeds([whole[:3], whole[3:]])
+        == seeds([[prompt, other] for prompt, other in zip(whole[::2], whole[1::2], strict=True)])
+    )
 
 
 class PassesOnSound(Countdown):
@@ -160,38 +215,41 @@ class PassesOnSound(Countdown):
 def test_the_reward_is_the_share_of_retries_that_pass(tmp_path: Path) -> None:
     said = iter(["sound", "no", "no", "no", "sound", "sound"])
     stage = Stage(tmp_path, lambda _: next(said), PassesOnSound)
-    assert stage.retry(["0", "1", "2"], ["a", "b", "c"]) == [0.5, 0.0, 1.0]
+    assert stage.rewards(["0", "1", "2"], ["a", "b", "c"]) == [0.5, 0.0, 1.0]
     assert stage.metrics == {"second_try": 0.5}
     failure = stage.failures[1]
     expected = ids_of(next_prompt(stage.loaded, failure.query, [failure.answer, "b"]))
-    assert [ids for ids, _ in stage.engine.asked][2:4] == [expected, expected]
-    assert {params.max_tokens for _, params in stage.engine.asked} == {16}
+    assert [ids for ids, _ in stage.engine.retrying][2:4] == [expected, expected]
+    assert {params.max_tokens for _, params in stage.engine.retrying} == {16}
 
 
 def test_a_retry_that_does_not_fit_has_no_reward(tmp_path: Path) -> None:
     stage = Stage(tmp_path, lambda _: "sound", PassesOnSound)
-    assert stage.retry(["0", "1"], ["so " * 300, "short"]) == [None, 1.0]
+    assert stage.rewards(["0", "1"], ["so " * 300, "short"]) == [None, 1.0]
     assert stage.metrics == {"second_try": 1.0}
     with pytest.raises(UserError, match="no retry of step 6 fits"):
-        stage.retry(["0"], ["so " * 300])
+        stage.rewards(["0"], ["so " * 300])
 
 
-def test_a_shuffled_reward_still_reports_the_true_second_try(tmp_path: Path) -> None:
-    sound = [str(index) for index in range(0, 40, 3)]
+def test_a_process_none_of_whose_retries_fit_goes_on_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rrr_workers.training.rollout.sum_over_ranks", lambda passed, made: [passed + 3, made + 4])
+    stage = Stage(tmp_path, lambda _: "sound", PassesOnSound)
+    assert stage.rewards(["0"], ["so " * 300]) == [None]
+    assert stage.metrics == {"second_try": 0.75}
+    assert stage.rewards(["0"], ["short"]) == [1.0]
+    assert stage.metrics == {"second_try": 5 / 6}
 
-    def answer(prompt: str) -> str:
-        return "sound" if prompt.split("reflection ")[1].split("<")[0] in sound else "no"
 
-    reflections = [f"reflection {index}" for index in range(40)]
-    stage = Stage(tmp_path, answer, PassesOnSound, train={"reward": "shuffled"})
-    shuffled = stage.retry(["0"] * 40, reflections)
-    true = Stage(tmp_path, answer, PassesOnSound).retry(["0"] * 40, reflections)
-    assert shuffled != true
-    assert sorted(shuffled) == sorted(true)  # type: ignore[type-var]
-    assert stage.metrics["second_try"] == pytest.approx(len(sound) / 40)
-    assert stage.retry(["0"] * 40, reflections) == shuffled
-    stage.trainer.state.global_step = 6
-    assert stage.retry(["0"] * 40, reflections) != shuffled  # each step has an order of its own
+def test_shuffled_rewards_are_the_batch_s_in_another_order_of_each_step(tmp_path: Path) -> None:
+    rollout = Stage(tmp_path, lambda _: "1").rollout
+    rewards = torch.arange(40.0).unsqueeze(1)
+    shuffled = rollout.shuffled(rewards, step=5)
+    assert not shuffled.equal(rewards)
+    assert shuffled.squeeze().sort().values.equal(rewards.squeeze())
+    assert rollout.shuffled(rewards, step=5).equal(shuffled)  # on every process
+    assert not rollout.shuffled(rewards, step=6).equal(shuffled)
 
 
 def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
@@ -200,7 +258,7 @@ def test_a_verifier_that_raises_is_no_reward(tmp_path: Path) -> None:
             raise ZeroDivisionError("a bug")
 
     with pytest.raises(UserError, match="judge raised ZeroDivisionError: a bug"):
-        Stage(tmp_path, lambda _: "1", Broken).retry(["0"], ["a"])
+        Stage(tmp_path, lambda _: "1", Broken).sample(["0"])
 
 
 def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
@@ -212,7 +270,7 @@ def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
     assert rollout.failures == 2
     kept = stage.failures[2]
     prompt = ids_of(next_prompt(stage.loaded, kept.query, [kept.answer]))
-    assert rollout.reflect(["1"], stage.trainer)["prompt_ids"] == [prompt]
+    assert rollout.sample(["1"], stage.trainer)["prompt_ids"] == [prompt]
 
 
 def test_the_scripted_task_loads_as_a_users_file(tmp_path: Path) -> None:

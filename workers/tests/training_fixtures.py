@@ -61,14 +61,14 @@ def run_training(
     on_event: Callable[[dict[str, Any], Call], None] = lambda _event, _call: None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Train in this process. Returns the result and the events; the events so far are in ``error.events`` of errors."""
-    with patch.dict(os.environ):  # a trainer sets its rank and its port, which are nothing for other processes
+    with patch.dict(os.environ):  # a trainer sets its rank, its port and where trackers write
         return _train(parse_config(config), failures, output, resume, on_event)
 
 
 def _train(
     config: Config, failures: Path, output: Path, resume: bool, on_event: Callable[[dict[str, Any], Call], None]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    prepare_environment(config, engines=1)
+    prepare_environment(1)
     from rrr_workers.training.run import train
 
     events: list[dict[str, Any]] = []

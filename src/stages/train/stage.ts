@@ -7,6 +7,12 @@ export const train: Stage<TrainSummary> = {
   command: 'train',
   description: 'GRPO on the failures; only the tokens of the reflections are reinforced',
   unit: 'steps',
+  flags: [
+    [
+      '--accept-versions',
+      'with --resume: go on under other versions of torch, vLLM, TRL or transformers than the checkpoint was made with',
+    ],
+  ],
   needs: () => ['failures'],
   decides: decideTraining,
   load: () => import('./work.ts'),

@@ -1,5 +1,5 @@
 /**
- * Training: one Python process does it all; this stage watches it. A step that takes too long is taken for a hang. A
+ * Training: one worker does it all, with a process for each GPU; this stage watches it. A step that takes too long is taken for a hang. A
  * crashed trainer is started again from its last checkpoint, from a budget that every new step refills. An error that
  * the trainer reports (a mistake of the user, weights out of sync, a bug) ends the stage: it would only happen again.
  */
@@ -19,7 +19,8 @@ import { CallError, toRrrError, WorkerLostError } from '../../workers/errors.ts'
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { TrainEvents } from './events.ts';
 
-export function plan({ train, engine }: Config, paths: RunPaths, _queries: PlannedQueries): StagePlan {
+export function plan(config: Config, paths: RunPaths, _queries: PlannedQueries): StagePlan {
+  const { train } = config;
   const reflections = train.steps * train.batch_size;
   return {
     work: {
@@ -32,7 +33,7 @@ export function plan({ train, engine }: Config, paths: RunPaths, _queries: Plann
       {
         role: 'trainer',
         count: 1,
-        what: `GRPO with an engine of its own (${engine.enforce_eager ? 'eager' : 'compiled'})`,
+        what: `GRPO ${describeRanks(config)}, each with an engine of its own (${config.engine.enforce_eager ? 'eager' : 'compiled'})`,
       },
     ],
     writes: [paths.trainEvents, paths.trainedModel],
@@ -113,6 +114,18 @@ async function keepTraining(job: StageJob, events: TrainEvents) {
   }
 }
 
+/** Processes of the trainer: as many as the config says, or one for each GPU in sight. */
+function ranksOf({ train }: Config): number | 'gpus' {
+  return train.devices?.length ?? train.processes ?? 'gpus';
+}
+
+function describeRanks(config: Config): string {
+  const ranks = ranksOf(config);
+  const { sharding, lora } = config.train;
+  const of = ranks === 'gpus' ? 'on every GPU in sight' : `in ${ranks} process${ranks === 1 ? '' : 'es'}`;
+  return `${of}${sharding === 'none' ? '' : `, ${sharding}`}${lora ? `, LoRA of rank ${lora.rank}` : ''}`;
+}
+
 /** A trainer that says why it can't go on will say it again. */
 function mayBeTransient(error: Error): boolean {
   if (error instanceof CallError) return error.info.retryable;
@@ -127,12 +140,18 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
   const spec = {
     name: 'trainer',
     module: 'rrr_workers.roles.trainer',
-    devices: devices?.[0],
+    devices: devices?.join(','),
+    ranks: ranksOf(config),
     config,
     options: { date: runDate(paths) },
     readyTimeoutS: ready_timeout_s,
   };
-  const params = { failures: paths.failures, output: paths.stage('train'), resume };
+  const params = {
+    failures: paths.failures,
+    output: paths.stage('train'),
+    resume,
+    accept_versions: job.options.acceptVersions === true,
+  };
   const onEvent = (value: unknown) => {
     const event = trainEvent.parse(value);
     events.add(event);
@@ -140,6 +159,12 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
     if (event.kind === 'left_out')
       progress.note(`${event.failures} failures are left out: too long for model.max_model_len`);
     if (event.kind === 'resumed') progress.note(`training goes on from step ${event.step}`);
+    if (event.kind === 'adapter')
+      progress.note(
+        `LoRA: ${event.modules} modules, ${percent(event.trained / event.all)} % of ${event.all} parameters are trained`,
+      );
+    if (event.kind === 'merged')
+      progress.note(`LoRA: merging has moved the base's weights by ${event.drift.toExponential(1)} (rms)`);
   };
   const call = { method: 'train', params, timeoutS: step_timeout_s, onEvent };
   // A trainer that is asked to stop finishes its step and writes a checkpoint first.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 _PREFIX = "checkpoint-"
 STAGING = ".partial"
+#: A file of each checkpoint: what a run that goes on from it must agree with.
+STAMP = "rrr.json"
 
 
 def step_of(checkpoint: Path) -> int:

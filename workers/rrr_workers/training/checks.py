@@ -1,10 +1,14 @@
-"""Two proofs that a run makes about itself: only reflections learn, and the sampler has the trainer's weights."""
+"""What a run proves about itself: only reflections learn, and sampler and trainer compute the same probabilities.
+
+That the sampler has the trainer's weights is proved in sync.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate.utils import is_peft_model  # type: ignore[import-untyped]
 from torch import Tensor
 
 from rrr_workers.errors import BugError, CallFailed
@@ -15,7 +19,8 @@ _CERTAIN = -1e-4
 
 @dataclass(frozen=True, slots=True)
 class MaskCheck:
-    """Largest |gradient| that reaches the logits of a token: of the reflections, and of everything else."""
+    """Largest |gradient| that reaches the logits of a token, over all processes: of the reflections, and of everything
+    else."""
 
     inside: float
     outside: float
@@ -37,7 +42,8 @@ def check_mask(trainer: Any, inputs: Mapping[str, Any], span_of: Mapping[tuple[i
             f"0), inside {result.inside:.3g}, and {int(idle.sum())} tokens of reflections have none",
             cure="check that the pinned version of trl is installed: scripts/setup.sh",
         )
-    return result
+    largest = trainer.accelerator.gather(gradients.new_tensor([[result.inside, result.outside]])).amax(0).tolist()
+    return MaskCheck(*largest)
 
 
 def reflection_positions(inputs: Mapping[str, Any], span_of: Mapping[tuple[int, ...], range]) -> Tensor:
@@ -56,14 +62,17 @@ def reflection_positions(inputs: Mapping[str, Any], span_of: Mapping[tuple[int, 
 def token_gradients(trainer: Any, inputs: Mapping[str, Any]) -> Tensor:
     """|gradient| of the loss at the hidden state whose logits predict each token: (B, T), largest over the features.
 
-    Advantages and sampling ratios are set to one, so that the mask alone decides. The hidden state before the language
+    Advantages and ratios are set to one (without older log-probabilities, the policy's ratio is to itself), so that
+    the mask alone decides: a clipped token would have no gradient. The hidden state before the language
     model's head is where every path from the loss to a token's logits passes; the first token is predicted by none,
     and its column takes the gradient of the last state, which predicts what comes after the sequence.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
+    transformer = (model.get_base_model() if is_peft_model(model) else model).base_model
     states: list[Tensor] = []
-    handle = model.base_model.register_forward_hook(lambda _module, _args, out: states.append(out.last_hidden_state))
-    even = {key: torch.ones_like(inputs[key]) for key in ("advantages", "importance_sampling_ratio") if key in inputs}
+    handle = transformer.register_forward_hook(lambda _module, _args, out: states.append(out.last_hidden_state))
+    even: dict[str, Any] = {"old_per_token_logps": None}
+    even |= {key: torch.ones_like(inputs[key]) for key in ("advantages", "importance_sampling_ratio") if key in inputs}
     metrics = {mode: {key: list(values) for key, values in kept.items()} for mode, kept in trainer._metrics.items()}
     try:
         with trainer.compute_loss_context_manager():

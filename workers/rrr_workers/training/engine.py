@@ -1,7 +1,7 @@
 """The engine that shares the trainer's process and takes its weights after every step."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -13,22 +13,33 @@ from vllm import LLM, TokensPrompt
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, SamplingParams
 from rrr_workers.engines.chat import completion_of, vllm_params
-from rrr_workers.engines.vllm_args import engine_arguments
+from rrr_workers.engines.vllm_args import engine_arguments, is_cpu_backend
 from rrr_workers.errors import CallFailed
 from rrr_workers.training.config import compute_dtype
+from rrr_workers.training.sync import Named, SyncCheck, checkpoint_names
 
 _MOST_AT_ONCE = 1024
 
 
 class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
     """TRL's colocated engine and its weight update, but with rrr's engine arguments: TRL passes vLLM neither a dtype
-    nor the size of a CPU cache, and samples with one seed for all."""
+    nor the size of a CPU cache, and samples with one seed for all.
+
+    With ``train.engine_sleep`` it holds GPU memory only from a weight update to :meth:`rest`: level 2 of vLLM's sleep
+    throws the weights away, and TRL's update wakes their memory before it fills it. vLLM has no sleep on a CPU.
+    """
 
     def __init__(
         self, config: Config, model: PreTrainedModel, accelerator: Accelerator, tokenizer: PreTrainedTokenizerBase
     ):
         self._config = config
-        super().__init__(model=model, accelerator=accelerator, processing_class=tokenizer, mode="colocate")
+        super().__init__(
+            model=model,
+            accelerator=accelerator,
+            processing_class=tokenizer,
+            mode="colocate",
+            enable_sleep_mode=config.train.engine_sleep and not is_cpu_backend(),
+        )
 
     def _init_vllm(self) -> None:
         config, accelerator = self._config, self.accelerator
@@ -43,12 +54,17 @@ class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
             "tensor_parallel_size": 1,
             "gpu_memory_utilization": config.train.gpu_memory_utilization,
             "max_num_seqs": min(retries, _MOST_AT_ONCE),
+            "enable_sleep_mode": self.enable_sleep_mode,
             # vLLM's own default makes its memory profile overshoot beside a trainer.
             "max_num_batched_tokens": max(config.model.max_model_len, 4096),
             "distributed_executor_backend": "external_launcher",
             "logprobs_mode": "processed_logprobs",  # at the temperature, as the trainer computes them
         }
         self.llm = LLM(**arguments)
+        engine = self.llm.llm_engine.model_executor.driver_worker.model_runner.model
+        self.sync_check = SyncCheck(engine, checkpoint_names(self.model))
+        self._llm_weights_sleeping = False  # where TRL keeps it
+        self.rest()
         accelerator.wait_for_everyone()
 
     def sync_weights(self) -> None:
@@ -57,8 +73,25 @@ class ColocatedEngine(VLLMGeneration):  # type: ignore[misc]  # TRL is untyped
         if not self.llm.reset_prefix_cache():
             raise CallFailed("vLLM kept its prefix cache over a weight update: cached blocks are in use")
 
+    def _iter_named_params(self) -> Iterator[Named]:
+        yield from self.sync_check.passing(super()._iter_named_params())
+
+    def wake(self, step: int) -> None:
+        """Get ready to sample step ``step``. Raises :class:`CallFailed` where the weights are not the trainer's."""
+        self.sync_check.confirm(step)
+        if self.enable_sleep_mode:
+            self.llm.wake_up(tags=["kv_cache"])
+
+    def rest(self) -> None:
+        """Nothing is sampled until the next weight update."""
+        if self.enable_sleep_mode:
+            self.llm.sleep(level=2)
+            self._llm_weights_sleeping = True
+
     def sample(self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]) -> list[Completion]:
         """One completion for each of ``prompts`` (token ids), in their order."""
+        if not prompts:
+            return []
         inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
         requests = self.llm.generate(inputs, [vllm_params(each) for each in params], use_tqdm=False)
         return [

@@ -8,6 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rrr_workers.errors import CallFailed
 from rrr_workers.runtime.role import Call
+from rrr_workers.training.group import sum_over_ranks
 from rrr_workers.training.rollout import Rollout
 
 # Event field -> TRL's log key.
@@ -26,21 +27,37 @@ _FIELDS = {
 
 
 class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """One event a step; a stop that was asked for ends the run after a step and its checkpoint."""
+    """One event a step; a stop that was asked for ends the run after a step and its checkpoint, on every rank.
 
-    def __init__(self, call: Call, rollout: Rollout):
+    ``checkpoint_minutes``: a checkpoint also when so much time has passed since the last one.
+    """
+
+    def __init__(self, call: Call, rollout: Rollout, checkpoint_minutes: float | None):
         self._call = call
         self._rollout = rollout
+        self._checkpoint_s = math.inf if checkpoint_minutes is None else checkpoint_minutes * 60
         self._begun = 0.0
+        self._saved = time.monotonic()
         self._tokens_before = 0
+        self._tokens = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._begun = time.monotonic()
         self._tokens_before = self._rollout.sampled_tokens
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._call.stopping.is_set():
-            control.should_save = control.should_training_stop = True
+        stop, due, self._tokens = sum_over_ranks(
+            self._call.stopping.is_set(),
+            state.is_world_process_zero and time.monotonic() - self._saved >= self._checkpoint_s,
+            self._rollout.sampled_tokens - self._tokens_before,
+        )
+        if stop or due:
+            control.should_save = True
+        if stop:
+            control.should_training_stop = True
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        self._saved = time.monotonic()
 
     def on_log(
         self,
@@ -61,7 +78,6 @@ class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
                     cure="lower train.learning_rate, then go on from the last checkpoint or start again",
                 )
         seconds = time.monotonic() - self._begun
-        tokens = self._rollout.sampled_tokens - self._tokens_before
-        timing = {"tokens_per_second": tokens / seconds, "seconds": seconds}
+        timing = {"tokens_per_second": self._tokens / seconds, "seconds": seconds}
         self._call.emit({"kind": "step", "step": state.global_step, **values, **timing})
         self._call.progress("training", state.global_step, state.max_steps)

@@ -1,13 +1,13 @@
-"""One training run, from a file of failures to a model: load, resume, train, save."""
+"""One training run, from a file of failures to a model: load, resume, train, save. Every rank runs it."""
 
-import os
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, TrainerCallback
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import PromptTooLong
@@ -16,21 +16,39 @@ from rrr_workers.episode import Decoding
 from rrr_workers.errors import UserError
 from rrr_workers.runtime.role import Call
 from rrr_workers.tasks.loaded import LoadedTask
-from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of, write_folder
-from rrr_workers.training.config import compute_dtype, grpo_config, prompts_per_step
+from rrr_workers.training import group, lora, preflight
+from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of
+from rrr_workers.training.config import grpo_config, prompts_per_step
 from rrr_workers.training.failures import load_failures, training_order
+from rrr_workers.training.model_files import save_model
 from rrr_workers.training.rollout import Rollout
+from rrr_workers.training.trackers import prepare_trackers
 from rrr_workers.training.trainer import ReflectionTrainer
 
 
-def train(config: Config, loaded: LoadedTask, call: Call, day: date | None = None) -> dict[str, Any]:
-    """Answer ``train {failures, output, resume}``; returns ``trainResult``. Blocks until the run ends or is stopped."""
+def train(
+    config: Config,
+    loaded: LoadedTask,
+    call: Call,
+    day: date | None = None,
+    on_first_step: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Answer ``train {failures, output, resume, accept_versions}``; returns ``trainResult``.
+
+    Blocks until the run ends or is stopped. Of several ranks all do this, and rank 0's call tells of it.
+    ``on_first_step``: called when all is loaded, before the first step.
+    """
     output = Path(call.params["output"])
     checkpoints, model = output / "checkpoints", output / "model"
     last = _last_checkpoint(checkpoints, resume=call.params["resume"])
     if last and model.exists() and step_of(last) == config.train.steps:
         return {"step": config.train.steps, "stopped": False, "model": str(model)}
-    shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+    if group.rank() == 0:
+        shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+    stamp = preflight.make_stamp(config)
+    micro_batch_size = preflight.check(config, output)
+    if last:
+        preflight.check_stamp(last, stamp, accept_versions=call.params.get("accept_versions", False))
 
     tokenizer = AutoTokenizer.from_pretrained(config.model.name, revision=config.model.revision)
     loaded.use_tokenizer(tokenizer)
@@ -41,12 +59,17 @@ def train(config: Config, loaded: LoadedTask, call: Call, day: date | None = Non
     if rollout.failures < len(failures):
         call.emit({"kind": "left_out", "failures": len(failures) - rollout.failures})
     order = training_order(rollout.failures, config.train.steps * prompts_per_step(config), config.seed)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    prepare_trackers(output)
     try:
-        arguments = grpo_config(config, checkpoints, processes)
-        trainer = ReflectionTrainer(config, arguments, tokenizer, rollout, order, call)
-        if call.stopping.is_set():  # while the model was loaded
+        arguments = grpo_config(config, checkpoints, group.world_size(), micro_batch_size)
+        trainer = ReflectionTrainer(config, arguments, tokenizer, rollout, order, call, stamp)
+        trainer.add_callback(_FirstStep(on_first_step))
+        (stopping,) = group.sum_over_ranks(call.stopping.is_set())
+        if stopping:  # while the model was loaded
             return {"step": step_of(last) if last else 0, "stopped": True, "model": None}
+        if config.train.lora:
+            bound = lora.count_bound(trainer.model)
+            call.emit({"kind": "adapter", "modules": bound.modules, "trained": bound.parameters, "all": bound.all})
         if last:
             call.emit({"kind": "resumed", "step": step_of(last), "path": str(last)})
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -58,7 +81,9 @@ def train(config: Config, loaded: LoadedTask, call: Call, day: date | None = Non
     step = trainer.state.global_step
     if step < config.train.steps:
         return {"step": step, "stopped": True, "model": None}
-    _save_model(config, trainer, tokenizer, model)
+    save_model(config, trainer, tokenizer, output)
+    if config.train.lora and group.rank() == 0:
+        call.emit({"kind": "merged", "drift": lora.drift(config, trainer.model)})
     return {"step": step, "stopped": False, "model": str(model)}
 
 
@@ -71,13 +96,9 @@ def _last_checkpoint(folder: Path, *, resume: bool) -> Path | None:
     return found[-1] if found else None
 
 
-def _save_model(config: Config, trainer: ReflectionTrainer, tokenizer: PreTrainedTokenizerBase, target: Path) -> None:
-    """The trained model in the dtype that it was sampled in: that is the policy which earned the rewards."""
-    trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, compute_dtype(config)))
+class _FirstStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    def __init__(self, tell: Callable[[], None]):
+        self._tell = tell
 
-    def write(folder: Path) -> None:
-        trained.save_pretrained(folder, state_dict=trainer.accelerator.get_state_dict(trainer.model))
-        tokenizer.save_pretrained(folder)
-
-    if trainer.args.should_save:
-        write_folder(target, write)
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._tell()

@@ -1,28 +1,49 @@
-"""GRPO on reflections: TRL's trainer, with rrr's engine, second step, checks and checkpoints.
+"""GRPO on reflections: TRL's trainer, with rrr's engine, rollout, checks and checkpoints.
 
 The prompt is task, failed answer and reflection request; the completion is the reflection, so the tokens that TRL
-masks in are the reflection's and no others; the retry is sampled in the reward function and never enters a sequence.
+masks in are the reflection's and no others; the retry is sampled beside them and never enters a sequence.
+
+TRL's hooks in the order of a step: ``_prepare_inputs`` -> ``_generate_and_score_completions`` -> the engine's
+``sync_weights`` -> ``rollout_func`` -> ``_calculate_rewards`` -> reward function; then the loss, and the callbacks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model  # type: ignore[import-untyped]
 from datasets import Dataset
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head, create_model_from_path, disable_dropout_in_model
 
 from rrr_workers.config import Config
+from rrr_workers.errors import UserError
 from rrr_workers.runtime.role import Call
-from rrr_workers.training.checkpoints import STAGING, publish
+from rrr_workers.training.checkpoints import STAGING, STAMP, publish
 from rrr_workers.training.checks import LogprobCheck, check_mask
+from rrr_workers.training.config import compute_dtype, logprob_limit
 from rrr_workers.training.engine import ColocatedEngine
 from rrr_workers.training.events import Events
+from rrr_workers.training.lora import adapter_dropouts, lora_config
 from rrr_workers.training.rollout import Rollout
 
 
+def shard_precision(dtype: str) -> MixedPrecisionPolicy:
+    """FSDP2 that computes in ``dtype``, with log-probabilities and reduced gradients in float32: accelerate's default
+    policy rounds both to ``dtype``."""
+    return MixedPrecisionPolicy(
+        param_dtype=getattr(torch, dtype), reduce_dtype=torch.float32, output_dtype=torch.float32
+    )
+
+
 class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
-    """``order`` lists the failures of the whole run, a prompt each."""
+    """``order`` lists the failures of the whole run, a prompt each; ``stamp`` goes into every checkpoint."""
 
     def __init__(
         self,
@@ -32,37 +53,82 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         rollout: Rollout,
         order: Sequence[int],
         call: Call,
+        stamp: Mapping[str, Any],
     ):
+        sharded = config.train.sharding == "fsdp2"
+        arguments.beta = 0.0 if sharded else config.train.beta  # TRL would shard the reference as a single piece
         super().__init__(
             model=config.model.name,
             args=arguments,
             processing_class=tokenizer,
             train_dataset=Dataset.from_dict({"prompt": [str(index) for index in order]}),
-            rollout_func=rollout.reflect,
-            reward_funcs=self._second_step,
-            callbacks=[Events(call, rollout)],
+            peft_config=lora_config(config),
+            rollout_func=rollout.sample,
+            reward_funcs=rollout.rewards,
+            callbacks=[Events(call, rollout, config.train.checkpoint_minutes)],
         )
         self.remove_callback(PrinterCallback)
+        self._config = config
         self._call = call
         self._rollout = rollout
-        self._keep_checkpoints = config.train.keep_checkpoints
+        self._stamp = stamp
         self._mask_checked = False
-        self._logprob_check = LogprobCheck(config.train.max_logprob_difference)
+        self._logprob_check = LogprobCheck(logprob_limit(config))
+        self._dropouts = adapter_dropouts(self.model)
+        for dropout in self._dropouts:  # TRL has disabled it with the base model's
+            dropout.p = config.train.lora.dropout if config.train.lora else 0.0
+        if sharded:
+            self._shard()
         # TRL would make an engine of its own arguments; this one is put where TRL looks for it.
         self.vllm_generation = ColocatedEngine(config, self.model, self.accelerator, tokenizer)
         self.use_vllm = True
         self._last_loaded_step = -1  # the engine holds the weights of the model's folder: sync before sampling
 
-    def _second_step(
-        self, prompts: list[str], reflection: list[str], log_metric: Callable[[str, float], None], **_: Any
-    ) -> list[float | None]:
-        return self._rollout.retry(self, prompts, reflection, log_metric)
+    def _shard(self) -> None:
+        """What transformers and TRL have no arguments for: the precision, and a reference model that is gathered a
+        layer at a time."""
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        if plugin is None:
+            raise UserError(
+                "train.sharding: fsdp2, but accelerate does not shard this model: it only does so on GPUs",
+                cure="write sharding: none",
+            )
+        plugin.mixed_precision_policy = shard_precision(compute_dtype(self._config))
+        self.beta = self._config.train.beta
+        if self.beta:
+            reference = create_model_from_path(self._config.model.name, **self.args.model_init_kwargs, device_map=None)
+            disable_dropout_in_model(reference)
+            add_fused_lm_head(reference, temperature=self.temperature)
+            self.ref_model = fsdp2_prepare_model(self.accelerator, reference.requires_grad_(False)).eval()
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        if self._config.train.sharding == "fsdp2" and not isinstance(self.model, FSDPModule):
+            raise UserError("train.sharding: fsdp2, but the model was not sharded", cure="write sharding: none")
+        return prepared
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        with self._no_dropout():
+            batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         difference = self._logprob_check.check(self, batch)
         self._metrics["train"]["logprob_difference"].append(difference)
         return batch
+
+    @contextmanager
+    def _no_dropout(self) -> Iterator[None]:
+        """The probabilities that the loss starts from are those of the policy that was sampled."""
+        for dropout in self._dropouts:
+            dropout.eval()
+        yield
+        for dropout in self._dropouts:
+            dropout.train()
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:
+        """(batch of all processes, 1)."""
+        rewards: Tensor = super()._calculate_rewards(*args, **kwargs)
+        if self._config.train.reward == "shuffled":
+            return self._rollout.shuffled(rewards, self.state.global_step)
+        return rewards
 
     def _prepare_inputs(self, generation_batch: Any) -> Mapping[str, Any]:
         inputs: Mapping[str, Any] = super()._prepare_inputs(generation_batch)
@@ -83,6 +149,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self.accelerator.wait_for_everyone()  # each process writes a part
         if self.args.should_save:
             staged = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            published = publish(staged, Path(self.args.output_dir), self._keep_checkpoints)
+            (staged / STAMP).write_text(json.dumps(self._stamp))
+            published = publish(staged, Path(self.args.output_dir), self._config.train.keep_checkpoints)
             self._call.emit({"kind": "checkpoint", "step": self.state.global_step, "path": str(published)})
         self.accelerator.wait_for_everyone()

@@ -24,7 +24,7 @@ test('bench orchestrator: a real run whose workers answer at once', async () => 
 test('bench names what there is', async () => {
   const { exitCode, stderr } = await execa('node', [BENCH, 'nonsense'], { reject: false });
   expect(exitCode).toBe(2);
-  expect(stderr).toContain('cli-start, draws, orchestrator, pool, verifiers');
+  expect(stderr).toContain('cli-start, draws, orchestrator, pool, ranks, train, verifiers');
 });
 
 describe('a killed benchmark leaves no process behind', () => {

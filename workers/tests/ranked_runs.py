@@ -186,7 +186,7 @@ TOLD = {
     "killed": "rank {rank} was killed by SIGKILL",
     "stopped": "no answer to train within 15 s",
     "raises": "ZeroDivisionError: a planted fault",
-    "memory": "a planted lack of memory",
+    "memory": "out of GPU memory: a planted lack of memory",
 }
 
 

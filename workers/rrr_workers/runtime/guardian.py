@@ -95,13 +95,15 @@ def _watch(ranks: Sequence[subprocess.Popen[bytes]], exits: Sequence[int]) -> in
         if LIFELINE_FD in ready:
             select.select([exits[0]], [], [], _GRACE_S)
             return ranks[0].poll()
-        if exits[0] in ready:
-            return ranks[0].poll()
         for ended in ready:
             rank = running.pop(ended)
-            if status := rank.wait():
+            status = rank.wait()
+            if status and len(ranks) > 1:
                 how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
                 print(f"rank {ranks.index(rank)} {how}", file=sys.stderr, flush=True)
+            if rank is ranks[0]:
+                return status
+            if status:
                 if status > 0:  # an error that rank 0 is about to report
                     select.select([exits[0], LIFELINE_FD], [], [], _GRACE_S)
                 return status if ranks[0].poll() is None else ranks[0].poll()

@@ -35,7 +35,9 @@ _PROGRESS_EVERY = 50_000
 def countdown_case(rng: random.Random, tasks: dict[Any, Task]) -> tuple[Task, Query, Any, set[str]]:
     """A task, a row, a case with completion and finish_reason, and the kinds that a right verdict may have."""
     case = oracle_countdown.Case(rng)
-    task = tasks.setdefault(None, Countdown())
+    if (case.answer, case.notation) not in tasks:
+        tasks[case.answer, case.notation] = Countdown({"answer": case.answer, "notation": case.notation})
+    task = tasks[case.answer, case.notation]
     return task, Query("case", {"nums": case.nums, "target": case.target}), case, oracle_countdown.expected_kinds(case)
 
 

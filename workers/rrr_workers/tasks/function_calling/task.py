@@ -20,7 +20,8 @@ from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
 from rrr_workers.tasks.function_calling.corruptions import corruptions
 from rrr_workers.tasks.function_calling.match import Reference
 from rrr_workers.tasks.function_calling.rows import json_text, read_accepted, read_calls, read_tools, shown
-from rrr_workers.tasks.function_calling.tool_calls import FORMATS, Call, NotParsable, detect_format
+from rrr_workers.tasks.function_calling.template_format import TemplateFormat, detect_format, shows_tools
+from rrr_workers.tasks.function_calling.tool_calls import FORMATS, Call, CallFormat, NotParsable
 from rrr_workers.tasks.function_calling.tool_schema import to_openai, tool_statistics
 from rrr_workers.tasks.function_calling.tool_world import ToolWorldOptions, generate_requests
 from rrr_workers.tasks.reasoning import answer_part
@@ -77,19 +78,25 @@ class FunctionCalling(Task):
         super().__init__(options, prompts)
         self.settings = FunctionCallingOptions.model_validate(self.options)
         self._template_has_tools = False
-        self._set_format("json" if self.settings.format == "auto" else self.settings.format, None)
+        self._said_by_hand = TemplateFormat(self.settings.format, "task.options.format says so")
+        unknown = TemplateFormat("json", "the model's chat template is not at hand, and task.options.format is auto")
+        self._set_format(unknown if self.settings.format == "auto" else self._said_by_hand, None)
 
     def use_tokenizer(self, tokenizer: Any) -> None:
         template = tokenizer.chat_template
         if isinstance(template, dict):  # several templates: the one that is used with tools
             template = template.get("tool_use") or template.get("default")
-        name = detect_format(template) if self.settings.format == "auto" else self.settings.format
-        self._set_format(name, tokenizer)
+        found = detect_format(template) if self.settings.format == "auto" else self._said_by_hand
+        self._set_format(found, tokenizer)
         # A template that knows tools also asks for calls in its family's format.
-        self._template_has_tools = name != "json" and bool(template) and "tools" in template
+        self._template_has_tools = found.name != "json" and shows_tools(template)
 
-    def _set_format(self, name: str, tokenizer: Any) -> None:
-        self.format_name = name
+    def run_notes(self) -> list[str]:
+        return [f"calls are read as {self._found.name}: {self._found.why}"]
+
+    def _set_format(self, found: TemplateFormat, tokenizer: Any) -> None:
+        self._found = found
+        self.format_name = name = found.name
         self._format = FORMATS.get(name)
         self._vllm_format = None
         if tokenizer is None:
@@ -164,10 +171,21 @@ class FunctionCalling(Task):
         return self._vllm_format.parse(answer, [to_openai(tool) for tool in fields["tools"]])
 
     def reference_answer(self, query: Query) -> str | None:
-        return self._format.render(json.loads(query.fields["answers"])) if self._format else None
+        if self._format is None or not self._has_reference(query, self._format):
+            return None
+        return self._format.render(json.loads(query.fields["answers"]))
 
     def corruptions(self, query: Query) -> Iterator[tuple[str, str]]:
-        return corruptions(query.fields, self._format) if self._format else iter(())
+        if self._format is not None and self._has_reference(query, self._format):
+            yield from corruptions(query.fields, self._format)
+
+    def _has_reference(self, query: Query, call_format: CallFormat) -> bool:
+        """False where the row's answers can't be written in the format."""
+        try:
+            call_format.parse(call_format.render(json.loads(query.fields["answers"])))
+        except NotParsable:
+            return False
+        return True
 
     def text(self, query: Query) -> str:
         return str(query.fields["query"])

@@ -10,7 +10,7 @@ OPEN, CLOSE = "<answer>", "</answer>"
 _BOXED = "\\boxed"
 
 _MOST_MENTIONS = 100  # further ones hide what stands before them
-_MOST_SEARCHED = 65_536  # characters from the end that are searched for a box
+MOST_SEARCHED = 65_536  # characters from the end that are searched for a box
 
 _BRACE = re.compile(r"\\boxed\s*\{|\\[{}]|[{}]")
 _MARKS = " \t\r\n.,\u2026`'\"/&"
@@ -36,7 +36,7 @@ def last_tagged(text: str) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     """What the last complete ``\\boxed{...}`` holds; None where there is none. Braces inside of it are matched."""
-    begin = text.find(_BOXED, max(0, len(text) - _MOST_SEARCHED))
+    begin = text.find(_BOXED, max(0, len(text) - MOST_SEARCHED))
     if begin < 0:
         return None
     boxes: list[tuple[int, int]] = []

@@ -12,7 +12,7 @@ import re
 from rrr_workers.tasks.countdown.expression import MAX_LENGTH, NotAnExpression, Postfix, to_postfix
 
 _TOKEN = re.compile(r"[0-9]+|\\[A-Za-z]+|\\.|\S", re.ASCII)
-_SIGNS = {
+SIGNS = {
     **dict.fromkeys(("\\times", "\\cdot", "\\ast", "x", "X"), "*"),
     **dict.fromkeys("\u00d7\u00b7\u2219\u22c5\u2217\u2715\u2716\u2a2f\uff0a", "*"),
     **dict.fromkeys(("\\div", *"\u00f7\u2044\u2215\uff0f"), "/"),
@@ -91,7 +91,7 @@ def _plain_tokens(text: str) -> list[str]:
                 fences.append(token)
             elif token == ")" and (not fences or fences.pop() != "("):
                 raise NotAnExpression("a ')' too many")
-            tokens.append(_SIGNS.get(token, token))
+            tokens.append(SIGNS.get(token, token))
     if fences or brace_next:
         raise NotAnExpression("a '(' or a fraction is not closed")
     return tokens

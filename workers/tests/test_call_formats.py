@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from rrr_workers.roles.sampler import SamplingRole
+from rrr_workers.tasks.countdown.task import Countdown
 from rrr_workers.tasks.function_calling.task import FunctionCalling
 from rrr_workers.tasks.function_calling.template_format import detect_format, shows_tools
 from rrr_workers.tasks.function_calling.tool_calls import FORMATS
+from rrr_workers.tasks.loaded import LoadedTask
 
 #: Those whose calls are JSON.
 JSON_FORMATS = [name for name in FORMATS if name != "pythonic"]
@@ -122,6 +125,18 @@ def test_a_run_tells_the_format_and_why() -> None:
     assert by_hand == "calls are read as xlam: task.options.format says so"
     (endpoint,) = FunctionCalling().run_notes()
     assert endpoint.startswith("calls are read as json: the model's chat template is not at hand")
+
+
+def test_a_worker_says_it_when_it_is_ready() -> None:
+    made = task("{{ tools }} <tool_call>")
+    config: Any = None
+    engine: Any = SimpleNamespace(info=lambda: {"engine": "vllm"})
+    assert SamplingRole(config, LoadedTask(made, made), engine).info() == {
+        "engine": "vllm",
+        "task": "function_calling",
+        "task_notes": ["calls are read as hermes: the chat template has '<tool_call>'"],
+    }
+    assert SamplingRole(config, LoadedTask(Countdown(), Countdown()), engine).info()["task_notes"] == []
 
 
 def test_of_several_templates_the_one_for_tools_decides() -> None:

@@ -72,6 +72,8 @@ def as_given(alternative: Any) -> Any:
         ("bool", [True], '"true"', False, False),
         ("int", ["n"], '"n"', True, True),  # a variable
         ("int", ["n"], '"N"', False, False),  # is compared as it is
+        ("str", [5, "New York"], '"New York"', True, True),
+        ("str", [5, "New York"], '"new york"', False, False),
         # Lists
         ("List[str]", [["Paris", "New York"]], '["paris", "new-york"]', True, False),
         ("List[str]", [["Paris"]], '["Paris", "Paris"]', False, False),

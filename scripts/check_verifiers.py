@@ -3,8 +3,9 @@
 
     .venv/bin/python scripts/check_verifiers.py [--count 1000000] [--seed 0]
 
-The oracles and generators are workers/tests/oracle_*.py. Every verdict must be one the oracle allows and take less than
-50 ms of CPU time. One line a verifier, JSON last; exit status 1 where either promise is broken.
+The oracles and generators are workers/tests/oracle_*.py; each case draws its options, so that every notation, place of
+the answer, match and format has its share. Every verdict must be one the oracle allows and take less than 50 ms of CPU
+time. One line a verifier, JSON last; exit status 1 where either promise is broken.
 """
 
 # ruff: noqa: E402 - the oracles live with the tests
@@ -35,7 +36,9 @@ _PROGRESS_EVERY = 50_000
 def countdown_case(rng: random.Random, tasks: dict[Any, Task]) -> tuple[Task, Query, Any, set[str]]:
     """A task, a row, a case with completion and finish_reason, and the kinds that a right verdict may have."""
     case = oracle_countdown.Case(rng)
-    task = tasks.setdefault(None, Countdown())
+    if (case.answer, case.notation) not in tasks:
+        tasks[case.answer, case.notation] = Countdown({"answer": case.answer, "notation": case.notation})
+    task = tasks[case.answer, case.notation]
     return task, Query("case", {"nums": case.nums, "target": case.target}), case, oracle_countdown.expected_kinds(case)
 
 
@@ -45,8 +48,10 @@ def function_calling_case(rng: random.Random, tasks: dict[Any, Task]) -> tuple[T
     if (case.style, case.match) not in tasks:
         tasks[case.style, case.match] = FunctionCalling({"format": case.style, "match": case.match})
     fields = {"query": "q", "tools": [{"name": name} for name in case.offered], "answers": json.dumps(case.answers)}
-    if case.match == "accepted":
+    if case.match != "exact":
         fields["accepted"] = json.dumps([dict([call]) for call in case.reference])
+    if case.match == "bfcl":
+        fields["types"] = json.dumps(case.types)
     return tasks[case.style, case.match], Query("case", fields), case, oracle_calls.expected_kinds(case)
 
 

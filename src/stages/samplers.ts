@@ -16,9 +16,13 @@ export async function startSamplers(model: string, job: StageJob): Promise<Worke
   const { engine, workers } = config;
   const date = runDate(job.paths);
   const told = new Set<string>();
-  const onReady = ({ chat_template }: Record<string, unknown>) => {
-    for (const note of z.array(z.string()).catch([]).parse(chat_template)) {
-      if (!told.has(note)) progress.note(`the chat template of ${model}: ${note}`);
+  const onReady = ({ chat_template, task_notes }: Record<string, unknown>) => {
+    const notes = z.array(z.string()).catch([]);
+    for (const note of [
+      ...notes.parse(chat_template).map((said) => `the chat template of ${model}: ${said}`),
+      ...notes.parse(task_notes),
+    ]) {
+      if (!told.has(note)) progress.note(note);
       told.add(note);
     }
   };

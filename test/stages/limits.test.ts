@@ -165,7 +165,7 @@ test('a sampler is told the query and the whole section on failures', async () =
   ]);
 });
 
-test('a run that goes on another day keeps its date, and what a chat template does is noted once', async () => {
+test('a run that goes on another day keeps its date, and what template and task do is noted once', async () => {
   const run = join(temporaryFolder(), 'run');
   mkdirSync(run);
   const manifest = { format: 2, rrr_version: '0', created: '', date: '2001-02-03', stages: {} };
@@ -174,14 +174,15 @@ test('a run that goes on another day keeps its date, and what a chat template do
   const { outcome, launcher } = execute(
     failures,
     {
-      start: (worker) => worker.ready({ chat_template: ['it adds the date'] }),
+      start: (worker) =>
+        worker.ready({ chat_template: ['it adds the date'], task_notes: ['calls are read as hermes: why'] }),
       call: (call, worker) => worker.answer(call, call.method === 'prepare' ? prepare(call) : PASSED),
     },
     { run, note: (line) => void notes.push(line) },
   );
   await outcome;
   expect(launcher.workers.slice(1).map(({ options }) => options.date)).toEqual(['2001-02-03', '2001-02-03']);
-  expect(notes).toEqual(['the chat template of /nowhere: it adds the date']);
+  expect(notes).toEqual(['the chat template of /nowhere: it adds the date', 'calls are read as hermes: why']);
 });
 
 test('data is prepared again only for another seed, task or data section', async () => {

@@ -13,6 +13,7 @@ from typing import Any
 from oracle_reasoning import without_reasoning
 
 MAX_CHARS, MAX_DEPTH, MAX_NUMBER, MAX_CALLS, MAX_EXPONENT = 65_536, 64, 400, 100, 999_999
+MAX_PYTHON = 16_384
 SPACE = " \t\n\r"
 
 
@@ -21,6 +22,17 @@ class Bad(Exception):
 
 
 # --- Reading ------------------------------------------------------------
+
+
+class Num(tuple[Any, ...]):
+    """("num", digits, exponent), equal to that tuple; ``value`` as Python reads the literal."""
+
+    value: int | float
+
+    def __new__(cls, digits: str, exponent: int, literal: str) -> "Num":
+        made = super().__new__(cls, ("num", digits, exponent))
+        made.value = float(literal) if set(literal) & set(".eE") else int(literal)
+        return made
 
 
 def read(text: str, i: int, depth: int = 0) -> tuple[Any, int]:
@@ -147,9 +159,9 @@ def read_number(text: str, i: int) -> tuple[Any, int]:
         raise Bad("number")
     stripped = digits.rstrip("0")
     if not stripped:
-        return ("num", "0", 0), i
+        return Num("0", 0, text[start:i]), i
     sign_text = "-" if text[start] == "-" else ""
-    return ("num", sign_text + stripped, scale + len(digits) - len(stripped)), i
+    return Num(sign_text + stripped, scale + len(digits) - len(stripped), text[start:i]), i
 
 
 def digits_at(text: str, i: int) -> str:
@@ -164,34 +176,277 @@ def digits_at(text: str, i: int) -> str:
 
 def parse_calls(text: str, style: str) -> list[tuple[str, dict[str, Any]]]:
     text = without_reasoning(text)
-    values: list[Any] = []
     if style == "hermes":
-        i = 0
-        while "<tool_call>" in text[i:]:
-            value, i = bounded_read(text, text.index("<tool_call>", i) + len("<tool_call>"))
-            if i < len(text) and text[i : i + len("</tool_call>")] != "</tool_call>":
-                raise Bad("after the call")
-            as_call(value)
-            values.append(value)
-            if len(values) > MAX_CALLS:
-                raise Bad("calls")
-    else:
-        start, fenced = 0, False
-        if text.lstrip()[:1] != "[" and "```" in text:
-            fenced = True
-            start = text.index("```") + 3
-            start += 4 if text[start : start + 4] == "json" else 0
-        elif not set("[{") & set(text):
+        return hermes(text)
+    if style == "llama3_json":
+        return llama(text)
+    if style in ("phi4_mini", "phi4_mini_json"):
+        return phi(text)
+    if style == "pythonic":
+        return pythonic(text)
+    return xlam(text) if style == "xlam" else plain_list(text)
+
+
+def hermes(text: str) -> list[tuple[str, dict[str, Any]]]:
+    values: list[Any] = []
+    i = 0
+    while "<tool_call>" in text[i:]:
+        value, i = bounded_read(text, text.index("<tool_call>", i) + len("<tool_call>"))
+        if i < len(text) and text[i : i + len("</tool_call>")] != "</tool_call>":
+            raise Bad("after the call")
+        values.append(as_call(value))
+        if len(values) > MAX_CALLS:
+            raise Bad("calls")
+    return values
+
+
+def plain_list(text: str) -> list[tuple[str, dict[str, Any]]]:
+    start, fenced = 0, False
+    if text.lstrip()[:1] != "[" and "```" in text:
+        fenced = True
+        start = text.index("```") + 3
+        start += 4 if text[start : start + 4] == "json" else 0
+    elif not set("[{") & set(text):
+        return []
+    value, end = bounded_read(text, start)
+    if end < len(text) and not (fenced and text[end : end + 3] == "```"):
+        raise Bad("trailing")
+    if fenced and text.count("```", end) > 1:
+        raise Bad("blocks")
+    return as_calls(value)
+
+
+def xlam(text: str) -> list[tuple[str, dict[str, Any]]]:
+    begin = text.lstrip(SPACE)
+    bare = begin[:1] == "{" or (begin[:1] == "[" and begin[:12] != "[TOOL_CALLS]")
+    places = sorted((text.index(mark), mark) for mark in ("[TOOL_CALLS]", "<tool_call>", "```") if mark in text)
+    if bare or not places:
+        if not set("[{") & set(text):
             return []
-        value, end = bounded_read(text, start)
-        if end < len(text) and not (fenced and text[end : end + 3] == "```"):
+        value, end = bounded_read(text, 0)
+        if end < len(text):
             raise Bad("trailing")
-        if fenced and text.count("```", end) > 1:
-            raise Bad("blocks")
-        if value[0] != "arr" or len(value[1]) > MAX_CALLS:
-            raise Bad("list")
-        values = value[1]
-    return [as_call(value) for value in values]
+    else:
+        at, mark = places[0]
+        start = at + len(mark)
+        if mark == "```" and text[start : start + 4] == "json":
+            start += 4
+        value, end = bounded_read(text, start)
+        if end < len(text):
+            if mark == "[TOOL_CALLS]":
+                spaces = end
+                while text[spaces - 1] in SPACE:
+                    spaces -= 1
+                if "\n" not in text[spaces:end]:
+                    raise Bad("behind the list")
+            else:
+                closing = {"<tool_call>": "</tool_call>", "```": "```"}[mark]
+                if text[end : end + len(closing)] != closing:
+                    raise Bad("before the closing mark")
+                end += len(closing)
+            if any(other in text[end:] for other in ("[TOOL_CALLS]", "<tool_call>", "```")):
+                raise Bad("two lists")
+    if value[0] == "obj":
+        value = value[1].get("tool_calls", value)
+    return as_calls(value, as_text=True)
+
+
+def llama(text: str) -> list[tuple[str, dict[str, Any]]]:
+    calls: list[tuple[str, dict[str, Any]]] = []
+    end = 0
+    while "{" in text[end:]:
+        start = text.index("{", end)
+        at = end
+        while calls and at < start:
+            for mark in ("<|python_tag|>", "```json", "```", *SPACE, ";", ","):
+                if text.startswith(mark, at) and at + len(mark) <= start:
+                    at += len(mark)
+                    break
+            else:
+                raise Bad("between the calls")
+        value, end = bounded_read(text, start)
+        calls.append(as_call(value, ("arguments", "parameters")))
+        if len(calls) > MAX_CALLS:
+            raise Bad("calls")
+    return calls
+
+
+def phi(text: str) -> list[tuple[str, dict[str, Any]]]:
+    marks = ("functools[", "<|tool_call|>")
+    places = sorted((text.index(mark), mark) for mark in marks if mark in text)
+    if not places:
+        return []
+    at, mark = places[0]
+    value, end = bounded_read(text, at + len("functools" if mark == marks[0] else mark))
+    if mark == marks[1] and end < len(text) and not text.startswith("<|/tool_call|>", end):
+        raise Bad("before the closing mark")
+    if any(other in text[end:] for other in marks):
+        raise Bad("two lists")
+    return as_calls(value, keys=("arguments", "parameters"))
+
+
+class Python:
+    """[name(name=value, ...), ...], read character by character."""
+
+    def __init__(self, text: str):
+        self.text, self.at, self.depth = text, 0, 0
+
+    def next(self) -> str:
+        self.at = skip(self.text, self.at)
+        return self.text[self.at : self.at + 1]
+
+    def expect(self, char: str) -> None:
+        if self.next() != char:
+            raise Bad(char)
+        self.at += 1
+
+    def sequence(self, opening: str, closing: str, item: Any) -> tuple[list[Any], bool]:
+        """The items, and whether a comma stands behind the last."""
+        self.expect(opening)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Bad("depth")
+        found: list[Any] = []
+        comma = False
+        while self.next() != closing:
+            if found and not comma:
+                raise Bad("comma")
+            found.append(item())
+            comma = self.next() == ","
+            self.at += comma
+        self.at += 1
+        self.depth -= 1
+        return found, comma
+
+    def name(self) -> str:
+        self.next()
+        end = self.at
+        while end < len(self.text) and self.text[end] not in "()[]{}'\",=\r\n":
+            end += 1
+        name = self.text[self.at : end].rstrip()
+        if not name or name[0].isspace():
+            raise Bad("name")
+        self.at += len(name)
+        return name
+
+    def call(self) -> tuple[str, dict[str, Any]]:
+        name = self.name()
+        return name, unique(self.sequence("(", ")", lambda: self.pair(self.name, "="))[0])
+
+    def pair(self, key: Any, mark: str) -> tuple[str, Any]:
+        found = key()
+        self.expect(mark)
+        return found, self.value()
+
+    def value(self) -> Any:
+        char = self.next()
+        if char == "[":
+            return ("arr", self.sequence("[", "]", self.value)[0])
+        if char == "(":
+            items, comma = self.sequence("(", ")", self.value)
+            return ("arr", items) if len(items) != 1 or comma else items[0]
+        if char == "{":
+            return ("obj", unique(self.sequence("{", "}", lambda: self.pair(self.string, ":"))[0]))
+        if char in ("'", '"'):
+            return ("str", self.string())
+        digits = self.at + (char == "-")
+        if digits_at(self.text, digits):
+            literal = python_number(self.text, self.at)
+            value, end = read_number(literal, 0)
+            if end != len(literal):
+                raise Bad("number")
+            self.at += end
+            return value
+        word = self.name()
+        words = {"True": True, "true": True, "False": False, "false": False}
+        if word in words:
+            return ("bool", words[word])
+        if word in ("None", "null"):
+            return ("null",)
+        raise Bad("value")
+
+    def string(self) -> str:
+        char = self.next()
+        if char not in ("'", '"'):
+            raise Bad("string")
+        quote = char * 3 if self.text.startswith(char * 3, self.at) else char
+        self.at += len(quote)
+        out: list[str] = []
+        while not self.text.startswith(quote, self.at):
+            char = self.text[self.at : self.at + 1]
+            if not char or (len(quote) == 1 and char in "\r\n"):
+                raise Bad("string")
+            if char == "\\":
+                out.append(self.escape())
+            elif char == "\r":  # a line break, as in a file of Python
+                self.at += 2 if self.text.startswith("\r\n", self.at) else 1
+                out.append("\n")
+            else:
+                out.append(char)
+                self.at += 1
+        self.at += len(quote)
+        return "".join(out)
+
+    def escape(self) -> str:
+        code = self.text[self.at + 1 : self.at + 2]
+        self.at += 2
+        if code in ("\n", "\r") and code:
+            if code == "\r" and self.text.startswith("\n", self.at):
+                self.at += 1
+            return ""
+        if code and code in "ntrabfv\\'\"":
+            return "\n\t\r\a\b\f\v\\'\""["ntrabfv\\'\"".index(code)]
+        if code and code in "01234567":
+            number = code
+            while len(number) < 3 and (digit := self.text[self.at : self.at + 1]) and digit in "01234567":
+                number += digit
+                self.at += 1
+            return chr(int(number, 8))
+        if code and code in "xuUN":
+            size = {"x": 2, "u": 4, "U": 8, "N": 0}[code]
+            digits = self.text[self.at : self.at + size]
+            self.at += size
+            if not size or len(digits) < size or set(digits) - set("0123456789abcdefABCDEF"):
+                raise Bad("escape")
+            if int(digits, 16) > 0x10FFFF:
+                raise Bad("escape")
+            return chr(int(digits, 16))
+        return "\\" + code
+
+
+def python_number(text: str, start: int) -> str:
+    at = start + text.startswith("-", start)
+    at += len(digits_at(text, at))
+    if text[at : at + 1] == "." and digits_at(text, at + 1):
+        at += 1 + len(digits_at(text, at + 1))
+    if text[at : at + 1] in ("e", "E"):
+        sign = text[at + 1 : at + 2] in ("+", "-")
+        if power := digits_at(text, at + 1 + sign):
+            at += 1 + sign + len(power)
+    return text[start:at]
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Bad("twice")
+    return dict(pairs)
+
+
+def pythonic(text: str) -> list[tuple[str, dict[str, Any]]]:
+    if "[" not in text:
+        return []
+    text = text.strip(SPACE)
+    if text[:16] == "<|python_start|>":
+        text = text[16:]
+    if text[-14:] == "<|python_end|>":
+        text = text[:-14]
+    if len(text) > MAX_PYTHON:
+        raise Bad("long")
+    reader = Python(text)
+    calls, _ = reader.sequence("[", "]", reader.call)
+    if reader.next() or len(calls) > MAX_CALLS:
+        raise Bad("behind the list, or calls")
+    return calls
 
 
 def bounded_read(text: str, start: int) -> tuple[Any, int]:
@@ -200,10 +455,26 @@ def bounded_read(text: str, start: int) -> tuple[Any, int]:
     return read(text, start)
 
 
-def as_call(value: Any) -> tuple[str, dict[str, Any]]:
-    if value[0] != "obj" or value[1].get("name", ("",))[0] != "str" or value[1].get("arguments", ("",))[0] != "obj":
+def as_calls(
+    value: Any, *, keys: tuple[str, ...] = ("arguments",), as_text: bool = False
+) -> list[tuple[str, dict[str, Any]]]:
+    if value[0] != "arr" or len(value[1]) > MAX_CALLS:
+        raise Bad("list")
+    return [as_call(item, keys, as_text=as_text) for item in value[1]]
+
+
+def as_call(value: Any, keys: tuple[str, ...] = ("arguments",), *, as_text: bool = False) -> tuple[str, dict[str, Any]]:
+    if value[0] != "obj" or value[1].get("name", ("",))[0] != "str":
         raise Bad("call")
-    return value[1]["name"][1], value[1]["arguments"][1]
+    arguments = next((value[1][key] for key in keys if key in value[1]), ("",))
+    if as_text and arguments[0] == "str":
+        text = arguments[1]
+        arguments, end = bounded_read(text, 0)
+        if end < len(text):
+            raise Bad("trailing")
+    if arguments[0] != "obj":
+        raise Bad("call")
+    return value[1]["name"][1], arguments[1]
 
 
 # --- Judging ------------------------------------------------------------
@@ -228,25 +499,139 @@ def is_alternative(value: Any, alternative: Any) -> bool:
     return bool(value == alternative)
 
 
-def fits(call: Any, reference: Any, match: str) -> bool:
-    return not differences(call, reference, match)
+TYPES = {
+    "str": str, "string": str, "any": str, "int": int, "integer": int, "float": float, "number": float, "bool": bool,
+    "boolean": bool, "list": list, "array": list, "tuple": list, "dict": dict, "object": dict,
+}  # fmt: skip
 
 
-def differences(call: Any, reference: Any, match: str) -> list[str]:
+def python_value(value: Any) -> Any:
+    if value[0] == "num":
+        return value.value
+    if value[0] == "arr":
+        return [python_value(item) for item in value[1]]
+    if value[0] == "obj":
+        return {key: python_value(item) for key, item in value[1].items()}
+    return None if value[0] == "null" else value[1]
+
+
+def standard(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    return "".join('"' if char == "'" else char for char in text if char not in " ,./-_*^").lower()
+
+
+def type_of_first(options: Any) -> type | None:
+    others = [option for option in options if option != ""]
+    return type(others[0]) if others else None
+
+
+def bfcl_accepts(given: Any, accepted_set: Any, declared: str | None, items: str | None) -> bool:
+    """Step by step as BFCL's checker: the type, then the value by its type, then equality."""
+    options = [python_value(option) for option in accepted_set[1]]
+    value = python_value(given)
+    first = type_of_first(options)
+    expected = TYPES.get(declared or "", first)
+    nested = TYPES.get(items or "") if expected is list else None
+    if expected is float and type(value) is int and abs(value) < 1e308:
+        value = float(value)
+    is_variable = False
+    if type(value) is expected:
+        if nested is not None:
+            flags = []
+            for option in options:
+                flags.append(
+                    not isinstance(option, list) or all(type(item) in (nested, type_of_first(option)) for item in value)
+                )
+            if True not in flags:
+                return False
+        is_variable = first is not None and first != expected
+    elif first is not None and type(value) is first:
+        is_variable = True
+    else:
+        return False
+    if is_variable or expected not in (str, list, dict):
+        return value in options
+    if expected is str:
+        return standard(value) in [standard(option) for option in options if isinstance(option, str)]
+    if expected is dict:
+        return any(bfcl_object(value, option) for option in options)
+    for option in options:
+        if isinstance(option, list | str) and len(option) == len(value):
+            if nested is dict:
+                if all(bfcl_object(item, part) for item, part in zip(value, option, strict=True)):
+                    return True
+            elif [standard(item) for item in value] == [standard(part) for part in option]:
+                return True
+    return False
+
+
+def bfcl_object(value: Any, option: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(option, dict) or set(value) - set(option):
+        return False
+    for key, choices in option.items():
+        if key not in value:
+            if "" not in choices:
+                return False
+        elif standard(value[key]) not in [standard(choice) for choice in choices]:
+            return False
+    return True
+
+
+def fits(call: Any, reference: Any, case: "Case") -> bool:
+    return not differences(call, reference, case)
+
+
+def differences(call: Any, reference: Any, case: "Case") -> list[str]:
     """Kinds in which a call differs from a reference, most important first."""
     (name, given), (wanted_name, wanted) = call, reference
     if name != wanted_name:
         return ["wrong_tool"]
-    accepted = match == "accepted"
+    declared = case.types.get(name) if case.match == "bfcl" else None
+    unknown = {key for key in wanted if declared is not None and key not in declared}
+    hidden = {key for key in unknown if ("str", "") in wanted[key][1]}
     kinds = []
-    if any(key not in given and not (accepted and ("str", "") in wanted[key][1]) for key in wanted):
-        kinds.append("missing_argument")
-    if set(given) - set(wanted):
+    for key in wanted:
+        optional = case.match != "exact" and ("str", "") in wanted[key][1]
+        if declared is not None and key in declared and declared[key][2]:
+            optional = False
+        if key not in given and not optional:
+            kinds.append("missing_argument")
+            break
+    if set(given) - (set(wanted) - hidden):
         kinds.append("extra_argument")
-    shared = set(given) & set(wanted)
-    if any(not is_accepted(given[k], wanted[k]) if accepted else given[k] != wanted[k] for k in shared):
-        kinds.append("wrong_argument")
+    for key in set(given) & (set(wanted) - hidden):
+        if case.match == "exact":
+            right = given[key] == wanted[key]
+        elif case.match == "accepted":
+            right = is_accepted(given[key], wanted[key])
+        elif key in unknown:
+            right = False
+        else:
+            declared_type, items, _ = declared[key] if declared is not None else (None, None, False)
+            right = bfcl_accepts(given[key], wanted[key], declared_type, items)
+        if not right:
+            kinds.append("wrong_argument")
+            break
     return kinds
+
+
+def pass_in_order(calls: list[Any], references: list[Any], case: "Case") -> bool:
+    """Each reference takes the first call left that fits."""
+    left = list(calls)
+    for reference in references:
+        found = [index for index, call in enumerate(left) if fits(call, reference, case)]
+        if not found:
+            return False
+        del left[found[0]]
+    return True
+
+
+def pass_somehow(calls: list[Any], references: list[Any], case: "Case") -> bool:
+    return any(
+        all(fits(call, reference, case) for call, reference in zip(calls, order, strict=True))
+        for order in itertools.permutations(references)
+    )
 
 
 def expected_kinds(case: "Case") -> set[str]:
@@ -257,10 +642,8 @@ def expected_kinds(case: "Case") -> set[str]:
     except Bad:
         return {"truncated" if cut else "not_parsable"}
     references = [(name, tagged(arguments)[1]) for name, arguments in case.reference]
-    if len(calls) == len(references) and any(
-        all(fits(call, reference, case.match) for call, reference in zip(calls, order, strict=True))
-        for order in itertools.permutations(references)
-    ):
+    passes = pass_in_order if case.match == "bfcl" else pass_somehow
+    if len(calls) == len(references) and passes(calls, references, case):
         return {"passed"}
     if cut and len(calls) < len(references):
         return {"truncated"}
@@ -273,18 +656,18 @@ def expected_kinds(case: "Case") -> set[str]:
         return {"wrong_number_of_calls"}
     if sorted(name for name, _ in calls) != sorted(name for name, _ in references):
         return {"wrong_tool"}
-    if case.match == "accepted":
+    if case.match != "exact":
         pairs = itertools.product(calls, references)
-        return {found[0] for call, ref in pairs if call[0] == ref[0] and (found := differences(call, ref, case.match))}
+        return {found[0] for call, ref in pairs if call[0] == ref[0] and (found := differences(call, ref, case))}
     left = list(references)
-    strangers = [call for call in calls if not take(left, call)]
+    strangers = [call for call in calls if not take(left, call, case)]
     reference = next(reference for reference in left if reference[0] == strangers[0][0])
-    return {differences(strangers[0], reference, case.match)[0]}
+    return {differences(strangers[0], reference, case)[0]}
 
 
-def take(left: list[Any], call: Any) -> bool:
+def take(left: list[Any], call: Any, case: "Case") -> bool:
     for index, reference in enumerate(left):
-        if fits(call, reference, "exact"):
+        if fits(call, reference, case):
             del left[index]
             return True
     return False
@@ -325,17 +708,37 @@ SCALARS = [
     "1",
     "true",
     "Paris",
+    "PARIS",
+    "pa-ri. s",
+    "it's",
+    'IT"S',
+    5.0,
     'q"\\',
     "</tool_call>",
     "٣",
     "😀",
+]
+STYLES = [
+    "json",
+    "json",
+    "hermes",
+    "hermes",
+    "xlam",
+    "xlam",
+    "llama3_json",
+    "phi4_mini",
+    "phi4_mini_json",
+    "pythonic",
+    "pythonic",
 ]
 HOSTILE = [
     "99**99**99", "[" * 10_000, "{" * 10_000, "[" * 70, "9" * 5_000, "1e400", "1e-400", "1e" + "9" * 60, "NaN",
     "Infinity", "-Infinity", "\ud800", "\\ud800", "\\u00e9", "\\ud83d\\ude00", "٣", "５", "×", "−1", "\x00",
     "\u2028", "\ufeff", "```", "```json\n", "<tool_call>", "</tool_call>", "<think>", "</think>",
     "__import__('os').system('true')", '{"a": 1, "a": 1}', '"', "\\", ",", ":", "]", "}", "[]", "null", "true",
-    "01", "1.", "-", "'", "//", "\u00a0", '{"a":' * 100, "<tool_call>" * 3_000,
+    "[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>", "<|/tool_call|>", "functools", "functools[", '{"tool_calls": ',
+    "=", "(", ")", "f(", "None", "'" * 3, "'" * 300, "(" * 300, "\\x4", "\\N{DIGIT ONE}", "\\777", "\r", "\n", ";",
+    "<|python_start|>", "<|python_end|>", "01", "1.", "-", "'", "//", "\u00a0", '{"a":' * 100, "<tool_call>" * 3_000,
 ]  # fmt: skip
 
 
@@ -343,19 +746,34 @@ class Case:
     """One row, one completion."""
 
     def __init__(self, rng: random.Random):
-        self.style = rng.choice(["json", "json", "hermes"])
-        self.match = rng.choice(["exact", "exact", "accepted"])
+        self.style = rng.choice(STYLES)
+        self.match = rng.choice(["exact", "exact", "accepted", "bfcl"])
         self.offered = rng.sample(NAMES, rng.randint(1, 4))
         calls = [
             (rng.choice(self.offered[:2]), random_arguments(rng)) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))
         ]
-        if self.match == "accepted":
+        if self.match != "exact":
             self.reference = [(name, {k: accepted_set(rng, v) for k, v in args.items()}) for name, args in calls]
         else:
             self.reference = calls
+        #: Of each tool that is called: parameter -> [its type, that of its items, whether it is required].
+        self.types = {name: {} for name, _ in calls} if rng.random() < 0.95 else {}
+        for name, arguments in calls if self.types else ():
+            self.types[name] |= {key: declared(rng, value) for key, value in arguments.items() if rng.random() < 0.95}
         self.answers = [{"name": name, "arguments": arguments} for name, arguments in calls]
         self.completion = random_completion(rng, self.style, calls)
         self.finish_reason = "length" if rng.random() < 0.1 else "stop"
+
+
+def declared(rng: random.Random, value: Any) -> list[Any]:
+    """Most often the type of ``value``."""
+    names = {str: ["str", "string", "any"], int: ["int", "integer", "float"], float: ["float", "number"],
+             bool: ["bool", "boolean"], list: ["list", "array", "tuple"], dict: ["dict", "object"]}  # fmt: skip
+    word = rng.choice(names.get(type(value), [None])) if rng.random() < 0.85 else rng.choice([None, *TYPES])
+    items = None
+    if word in ("list", "array", "tuple") and isinstance(value, list) and rng.random() < 0.8:
+        items = declared(rng, value[0] if value else "")[0]
+    return [word, items, rng.random() < 0.5]
 
 
 def random_value(rng: random.Random, depth: int = 0) -> Any:
@@ -392,13 +810,7 @@ def random_completion(rng: random.Random, style: str, calls: list[tuple[str, dic
     rng.shuffle(calls)
     for _ in range(rng.choice([0, 0, 0, 1, 1, 2])):
         calls = changed(rng, calls)
-    texts = [spell_call(rng, name, arguments) for name, arguments in calls]
-    if style == "hermes":
-        text = "".join(f"<tool_call>{blank(rng)}{call}{blank(rng)}</tool_call>{blank(rng)}" for call in texts)
-    else:
-        text = "[" + ",".join(texts) + "]"
-        if rng.random() < 0.2:
-            text = f"Sure:\n```{rng.choice(['json', ''])}\n{text}\n```" + rng.choice(["", "\nDone.", "```"])
+    text = written(rng, style, calls)
     if rng.random() < 0.1:
         text = (
             rng.choice(["<think>", "<think>", "", "Hm.<think>\n"])
@@ -411,6 +823,96 @@ def random_completion(rng: random.Random, style: str, calls: list[tuple[str, dic
         end = at + rng.choice([0, 0, 1, 1, 3])
         text = text[:at] + rng.choice([*HOSTILE, "", "", "", "1", ".0", "e0", " "]) + text[end:]
     return text
+
+
+def written(rng: random.Random, style: str, calls: list[tuple[str, dict[str, Any]]]) -> str:
+    """``calls`` in the style, in one of the ways to write it."""
+    if style == "pythonic":
+        text = (
+            f"[{blank(rng)}"
+            + f",{blank(rng)}".join(python_call(rng, *call) for call in calls)
+            + rng.choice(["", "", ","])
+            + "]"
+        )
+        return rng.choice(["", "\n\n", " "]) + (f"<|python_start|>{text}<|python_end|>" if rng.random() < 0.1 else text)
+    key = (
+        rng.choice(["arguments", "parameters"])
+        if style in ("llama3_json", "phi4_mini", "phi4_mini_json")
+        else "arguments"
+    )
+    as_text = style == "xlam" and rng.random() < 0.2
+    texts = [spell_call(rng, name, arguments, key, as_text=as_text) for name, arguments in calls]
+    listed = "[" + ",".join(texts) + "]"
+    if style == "hermes":
+        return "".join(f"<tool_call>{blank(rng)}{call}{blank(rng)}</tool_call>{blank(rng)}" for call in texts)
+    if style == "llama3_json":
+        between = rng.choice([";", "; ", ",", "\n", "<|python_tag|>", ";<|python_tag|>", "```\n```json", " and "])
+        text = between.join(texts)
+        return rng.choice(["", "<|python_tag|>", "```json\n", "Sure: "]) + text + rng.choice(["", "\n```", " Done."])
+    if style in ("phi4_mini", "phi4_mini_json"):
+        text = (
+            f"functools{listed}"
+            if rng.random() < 0.5
+            else f"<|tool_call|>{blank(rng)}{listed}{blank(rng)}<|/tool_call|>"
+        )
+        return rng.choice(["", "", "Sure: "]) + text + rng.choice(["", "", " Done."])
+    if style == "xlam":
+        if rng.random() < 0.4:
+            listed = "{" + rng.choice(["", '"thought":"I call",']) + f'"tool_calls":{listed}' + "}"
+        before, after = rng.choice(
+            [
+                ("", ""),
+                ("```json\n", "\n```"),
+                ("```", "```"),
+                ("<tool_call>", "</tool_call>"),
+                ("[TOOL_CALLS]", rng.choice(["", "\n"])),
+            ]
+        )
+        return rng.choice(["", "", "Sure:\n"]) + before + listed + after + rng.choice(["", "", "\nDone.", " Done."])
+    if rng.random() < 0.2:
+        return f"Sure:\n```{rng.choice(['json', ''])}\n{listed}\n```" + rng.choice(["", "\nDone.", "```"])
+    return listed
+
+
+def python_call(rng: random.Random, name: str, arguments: dict[str, Any]) -> str:
+    items = list(arguments.items())
+    rng.shuffle(items)
+    return f"{name}({', '.join(f'{key}{blank(rng)}={blank(rng)}{python_spell(rng, value)}' for key, value in items)})"
+
+
+def python_spell(rng: random.Random, value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return rng.choice([str(value), spell(rng, value)])
+    if isinstance(value, str):
+        quote = rng.choice(["'", '"', "'''", '"""'])
+        return quote + "".join(python_char(rng, char) for char in value) + quote
+    if isinstance(value, list):
+        left, right = rng.choice(["[]", "[]", "()"])
+        return (
+            left
+            + f"{blank(rng)},".join(python_spell(rng, item) for item in value)
+            + rng.choice(["", ","] if value else [""])
+            + right
+        )
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(f"{python_spell(rng, key)}:{blank(rng)}{python_spell(rng, item)}" for key, item in value.items())
+            + "}"
+        )
+    return spell(rng, value)
+
+
+def python_char(rng: random.Random, char: str) -> str:
+    point = ord(char)
+    if char in "'\"\\" or rng.random() < 0.1:
+        ways = (
+            [f"\\U{point:08x}"]
+            + [f"\\u{point:04x}"] * (point < 0x10000)
+            + [f"\\x{point:02x}", f"\\{point:03o}"] * (point < 0x100)
+        )
+        return rng.choice(ways)
+    return char
 
 
 def changed(rng: random.Random, calls: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
@@ -434,8 +936,13 @@ def changed(rng: random.Random, calls: list[tuple[str, dict[str, Any]]]) -> list
     return [*calls[:at], (name, arguments), *calls[at + 1 :]]
 
 
-def spell_call(rng: random.Random, name: str, arguments: dict[str, Any]) -> str:
-    parts = [f'"name":{spell(rng, name)}', f'"arguments":{blank(rng)}{spell(rng, arguments)}']
+def spell_call(
+    rng: random.Random, name: str, arguments: dict[str, Any], key: str = "arguments", *, as_text: bool = False
+) -> str:
+    value = spell(rng, arguments)
+    if as_text:
+        value = spell(rng, value)
+    parts = [f'"name":{spell(rng, name)}', f'"{key}":{blank(rng)}{value}']
     if rng.random() < 0.05:
         parts.append('"id":1')
     rng.shuffle(parts)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -280,6 +281,11 @@ def test_real_references_pass_in_any_order(path: str, options: dict[str, Any], c
     for raw in data:
         query = task.normalise(raw)
         calls = json.loads(raw["answers"])
+        if task.reference_answer(query) is None:  # a name that no Python list can hold
+            assert format_name == "pythonic"
+            names = [name for call in calls for name in (call["name"], *call["arguments"])]
+            assert any(re.search(r"[][(){}'\",=]", name) for name in names)
+            continue
         for answer in (calls, shuffled(rng, rng.sample(calls, len(calls)))):
             assert task.judge(query, FORMATS[format_name].render(answer), "stop") == Verdict(True, "passed"), raw["id"]
 

@@ -37,7 +37,7 @@ class SamplingRole:
         self._active = 0  # queries in hand
 
     def info(self) -> dict[str, Any]:
-        return {**self._engine.info(), "task": self._loaded.task.name}
+        return {**self._engine.info(), "task": self._loaded.task.name, "task_notes": self._loaded.run_notes()}
 
     async def handle(self, call: Call) -> dict[str, Any]:
         query = Query(call.params["query"]["id"], call.params["query"]["fields"])

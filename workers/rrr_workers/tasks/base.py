@@ -113,6 +113,10 @@ class UnjudgedTask(ABC):
     def use_tokenizer(self, tokenizer: Any) -> None:  # noqa: B027 - most tasks need none
         """The model's tokenizer, given once before any prompt or verdict where there is one (not with an endpoint)."""
 
+    def run_notes(self) -> list[str]:
+        """What a run should tell of this task, each once: sentences, complete when ``use_tokenizer`` was called."""
+        return []
+
     def reference_answer(self, query: Query) -> str | None:
         """A completion that must pass, for ``rrr task check``; None where the row holds none."""
         return None

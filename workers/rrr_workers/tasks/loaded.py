@@ -93,6 +93,11 @@ class LoadedTask:
         with user_code(type(self.task), "use_tokenizer"):
             self.task.use_tokenizer(tokenizer)
 
+    def run_notes(self) -> list[str]:
+        """What a run should tell of the task."""
+        with user_code(type(self.task), "run_notes"):
+            return [str(note) for note in self.task.run_notes()]
+
 
 class user_code(AbstractContextManager[None]):
     """Around a call of ``method`` of the class ``owner``: what a user's code raises becomes a :class:`TaskError`.

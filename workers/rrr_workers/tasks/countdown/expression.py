@@ -7,11 +7,13 @@ in the text, whose length is bounded, and nothing recurses, so hostile text gets
 
 import math
 import re
+from collections.abc import Sequence
 
 MAX_LENGTH = 512  # characters; the longest sensible answer to ten numbers has about 60
 
 _TOKEN = re.compile(r"[0-9]+|\S", re.ASCII)
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+NEGATE = "negate"  # the minus of one operand, in postfix order
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATE: 3}
 
 Postfix = list[int | str]
 
@@ -24,10 +26,15 @@ def parse(text: str) -> Postfix:
     """``text`` in postfix order: numbers as int, operators as text. Raises :class:`NotAnExpression`."""
     if len(text) > MAX_LENGTH:
         raise NotAnExpression(f"longer than {MAX_LENGTH} characters")
+    return to_postfix(_TOKEN.findall(text))
+
+
+def to_postfix(tokens: Sequence[str], *, signed: bool = False) -> Postfix:
+    """``tokens`` in postfix order. ``signed``: any number of signs may stand before an operand, minus as NEGATE."""
     postfix: Postfix = []
     operators: list[str] = []  # waiting for their right operand; "(" is a fence
     operand_next = True
-    for token in _TOKEN.findall(text):
+    for token in tokens:
         precedence = _PRECEDENCE.get(token)
         if operand_next:
             if token == "(":
@@ -35,7 +42,9 @@ def parse(text: str) -> Postfix:
             elif "0" <= token[0] <= "9" and (token[0] != "0" or token == "0"):
                 postfix.append(int(token))
                 operand_next = False
-            else:
+            elif signed and token == "-":
+                operators.append(NEGATE)
+            elif not (signed and token == "+"):
                 raise NotAnExpression(f"a number or '(' should stand where {token!r} is")
         elif precedence:
             while operators and _PRECEDENCE.get(operators[-1], 0) >= precedence:
@@ -67,6 +76,9 @@ def evaluate(postfix: Postfix) -> tuple[int, int] | None:
             stack.append((item, 1))
             continue
         b, b_den = stack.pop()
+        if item is NEGATE:
+            stack.append((-b, b_den))
+            continue
         a, a_den = stack.pop()
         if item == "+":
             stack.append((a * b_den + b * a_den, a_den * b_den))

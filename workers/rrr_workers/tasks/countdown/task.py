@@ -1,11 +1,12 @@
 """Countdown: reach ``target`` with ``+ - * /`` and parentheses, using each of ``nums`` exactly once.
 
-Where the answer is (``task.options.answer``): "tag", the last complete ``<answer>...</answer>``, or "whole", all of
-the completion. Around the expression only spaces and line breaks are allowed, and one ``= N`` after it where N is the
-target.
+``task.options.answer`` says where the answer is: "tag", the last complete ``<answer>...</answer>``, "boxed", the last
+complete ``\\boxed{...}``, or "whole", all of the completion. ``task.options.notation`` says how it is written: "plain",
+the grammar of :mod:`expression` and one ``= N`` after it where N is the target, or "lenient", also :mod:`notation`. All
+rules with examples: ../RULES.md.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,13 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from rrr_workers.hashing import content_hash
 from rrr_workers.tasks import prompts
 from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
-from rrr_workers.tasks.countdown.expression import NotAnExpression, evaluate, parse
+from rrr_workers.tasks.countdown.answer import CLOSE, OPEN, last_boxed, last_tagged
+from rrr_workers.tasks.countdown.expression import NotAnExpression, Postfix, evaluate, parse
 from rrr_workers.tasks.countdown.generator import GeneratorOptions, generate_problems
+from rrr_workers.tasks.countdown.notation import parse_lenient, unwrap
 from rrr_workers.tasks.countdown.solver import solve, wrong_answers
 from rrr_workers.tasks.reasoning import answer_part
 from rrr_workers.text import clip
 
-_OPEN, _CLOSE = "<answer>", "</answer>"
+_SPACES = " \t\r\n"
 _MAX_NUMBERS = 10
 _MAX_VALUE = 10**9
 
@@ -29,7 +32,8 @@ class CountdownOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    answer: Literal["tag", "whole"] = "tag"
+    answer: Literal["tag", "whole", "boxed"] = "tag"
+    notation: Literal["plain", "lenient"] = "plain"
     number_separator: str = Field(default=", ", description="Between the numbers that {numbers} stands for.")
     generator: GeneratorOptions = GeneratorOptions()
 
@@ -38,13 +42,19 @@ class Countdown(Task):
     """The task of the paper's section 4.2, with an exact verifier."""
 
     name = "countdown"
-    error_kinds = ("no_answer", "not_expression", "wrong_numbers", "missed_target", "truncated")
+    #: "other_notation": a right answer in a notation that only "lenient" reads.
+    error_kinds = ("no_answer", "not_expression", "other_notation", "wrong_numbers", "missed_target", "truncated")
     default_prompts = prompts.COUNTDOWN
     placeholders: ClassVar[tuple[str, ...]] = ("numbers", "target")
 
     def __init__(self, options: Mapping[str, Any] | None = None, prompts: Mapping[str, str | None] | None = None):
         super().__init__(options, prompts)
         self.settings = CountdownOptions.model_validate(self.options)
+        self._is_whole = self.settings.answer == "whole"
+        self._last = last_boxed if self.settings.answer == "boxed" else last_tagged
+        marks, end = _PLACES[self.settings.answer]
+        self._missing = Verdict(False, "no_answer", f"no {marks}")
+        self._truncated = Verdict(False, "truncated", f"cut at the token limit{end}")
 
     def normalise(self, raw: Mapping[str, Any]) -> Query:
         """``{"nums": [44, 19, 35], "target": 98}``; other columns are ignored."""
@@ -70,49 +80,75 @@ class Countdown(Task):
         return {"numbers": numbers, "target": query.fields["target"]}
 
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
-        if self.settings.answer == "tag":
-            text, _ = answer_part(completion, opened=self.reasoning_opened)
-            end = text.rfind(_CLOSE)
-            start = text.rfind(_OPEN, 0, end) if end >= 0 else -1
-            if start < 0:
-                return _NO_TAG_TRUNCATED if finish_reason == "length" else _NO_TAG
-            answer = text[start + len(_OPEN) : end]
-        elif finish_reason == "length":
-            return _WHOLE_TRUNCATED
-        else:
-            answer = completion
+        answer = self._answer(completion)
+        if answer is None:
+            return self._truncated if finish_reason == "length" else self._missing
+        if self._is_whole and finish_reason == "length":
+            return self._truncated
         if not answer or answer.isspace():
             return _EMPTY
-        return _judge_answer(answer, query.fields["nums"], query.fields["target"])
+        nums, target = query.fields["nums"], query.fields["target"]
+        expression, equals, right = answer.partition("=")
+        verdict = _judge(expression, right.strip(_SPACES) if equals else None, nums, target, parse)
+        if verdict.kind != "not_expression":
+            return verdict
+        lenient = _judge(*_split_lenient(answer), nums, target, parse_lenient)
+        if self.settings.notation == "lenient":
+            return lenient
+        return Verdict(False, "other_notation", verdict.detail) if lenient.passed else verdict
 
     def reference_answer(self, query: Query) -> str | None:
         solution = solve(query.fields["nums"], query.fields["target"])
-        return None if solution is None else self._in_tags(solution)
+        return None if solution is None else self._in_place(solution)
 
     def corruptions(self, query: Query) -> Iterator[tuple[str, str]]:
-        if self.settings.answer == "tag":
+        if self.settings.answer != "whole":
             yield "I can't solve this.", "no_answer"
         for answer, kind in wrong_answers(query.fields["nums"], query.fields["target"]):
-            yield self._in_tags(answer), kind
+            yield self._in_place(answer), kind
+        if self.settings.notation == "plain" and (solution := solve(query.fields["nums"], query.fields["target"])):
+            yield self._in_place(f"${solution}$"), "other_notation"
 
-    def _in_tags(self, answer: str) -> str:
-        return f"{_OPEN} {answer} {_CLOSE}" if self.settings.answer == "tag" else answer
+    def _answer(self, completion: str) -> str | None:
+        """The answer in ``completion``, None where there is none."""
+        if self._is_whole:
+            return completion
+        text, _ = answer_part(completion, opened=self.reasoning_opened)
+        return self._last(text)
+
+    def _in_place(self, answer: str) -> str:
+        """A completion that gives ``answer``."""
+        if self.settings.answer == "whole":
+            return answer
+        return f"{OPEN} {answer} {CLOSE}" if self.settings.answer == "tag" else f"\\boxed{{{answer}}}"
 
     def generate(self, rows: int, seed: int) -> Iterator[dict[str, Any]]:
         return generate_problems(self.settings.generator, rows, seed)
 
 
 _PASSED = Verdict(True, "passed")
-_NO_TAG = Verdict(False, "no_answer", f"no {_OPEN}...{_CLOSE}")
-_NO_TAG_TRUNCATED = Verdict(False, "truncated", f"cut at the token limit before {_CLOSE}")
-_WHOLE_TRUNCATED = Verdict(False, "truncated", "cut at the token limit")
 _EMPTY = Verdict(False, "no_answer", "the answer is empty")
 _DIVIDES_BY_ZERO = Verdict(False, "missed_target", "it divides by zero")
 
 
-def _judge_answer(answer: str, nums: list[int], target: int) -> Verdict:
-    expression, equals, right = answer.partition("=")
-    if equals and right.strip(" \t\r\n") != str(target):
+# What is missing without an answer, and what a completion that was cut lacks.
+_PLACES = {
+    "tag": (f"{OPEN}...{CLOSE}", f" before {CLOSE}"),
+    "boxed": ("\\boxed{...}", " before the end of \\boxed{...}"),
+    "whole": ("answer", ""),
+}
+
+
+def _split_lenient(answer: str) -> tuple[str, str | None]:
+    """(expression, what stands behind its "=", None where it has none)."""
+    expression, equals, right = unwrap(answer).partition("=")
+    return (unwrap(expression), unwrap(right)) if equals else (expression, None)
+
+
+def _judge(
+    expression: str, right: str | None, nums: list[int], target: int, parse: Callable[[str], Postfix]
+) -> Verdict:
+    if right is not None and right != str(target):
         return Verdict(False, "not_expression", f"only '= {target}' may follow the expression")
     try:
         postfix = parse(expression)

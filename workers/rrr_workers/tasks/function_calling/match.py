@@ -5,9 +5,9 @@ with it and, where they differ, says how (most general difference first):
 
     no_call, unknown_tool, wrong_number_of_calls, wrong_tool, missing_argument, extra_argument, wrong_argument
 
-Two ways to match a value: ``exact``, equality of the decoded JSON (:func:`bounded_json.freeze`), and ``accepted``, one
-of a set of accepted values (the columns of the Berkeley function-calling leaderboard, whose own checker also ignores
-case, spaces and punctuation of strings; this one does not). In an accepted set ``""`` only means "may be left out".
+Three ways to match a value: ``exact``, equality of the decoded JSON (:func:`bounded_json.freeze`); ``accepted``, one of
+a set of accepted values, in which ``""`` only means "may be left out"; ``bfcl``, one of them by the laxer rules of the
+Berkeley function-calling leaderboard (:mod:`bfcl`), whose data has these sets.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from typing import Any
 
 from rrr_workers.tasks.base import Verdict
 from rrr_workers.tasks.bounded_json import freeze, show
+from rrr_workers.tasks.function_calling.bfcl import Parameter
 from rrr_workers.tasks.function_calling.tool_calls import Call
 
 PASSED = Verdict(True, "passed")
@@ -53,6 +54,7 @@ class Reference:
 
     calls: tuple[ReferenceCall, ...]
     frozen: Counter[Any] | None
+    in_order: bool = False
 
     @classmethod
     def exact(cls, calls: Sequence[Call]) -> "Reference":
@@ -69,6 +71,18 @@ class Reference:
                 for name, arguments in calls
             ),
             None,
+        )
+
+    @classmethod
+    def bfcl(cls, calls: Sequence[tuple[str, Mapping[str, Parameter]]]) -> "Reference":
+        """Each reference takes the first call that fits it, as BFCL's checker does, even where another needs it."""
+        return cls(
+            tuple(
+                ReferenceCall(name, parameters, _may_be_left_out(parameters), _passes_in_bfcl)
+                for name, parameters in calls
+            ),
+            None,
+            in_order=True,
         )
 
     def judge(self, calls: Sequence[Call], offered: Callable[[], Collection[str]]) -> Verdict:
@@ -94,8 +108,8 @@ class Reference:
         return Counter(map(_freeze_call, calls)) == self.frozen
 
     def _first_difference(self, calls: Sequence[Call]) -> Verdict:
-        """Pair off as many calls as possible; the first one left, against the first reference of its tool left."""
-        partner = _pair(calls, self.calls)
+        """Pair the calls off; the first one left, against the first reference of its tool left."""
+        partner = (_pair_in_order if self.in_order else _pair)(calls, self.calls)
         left = [reference for index, reference in enumerate(self.calls) if index not in partner]
         matched = set(partner.values())
         for index, call in enumerate(calls):
@@ -124,6 +138,25 @@ def _pair(calls: Sequence[Call], references: Sequence[ReferenceCall]) -> dict[in
     for call in range(len(calls)):
         place(call, set())
     return partner
+
+
+def _pair_in_order(calls: Sequence[Call], references: Sequence[ReferenceCall]) -> dict[int, int]:
+    """A pairing {reference: call} in which every reference took the first call left that fits it."""
+    partner: dict[int, int] = {}
+    left = list(range(len(calls)))
+    for index, reference in enumerate(references):
+        if (found := next((call for call in left if reference.fits(calls[call])), None)) is not None:
+            partner[index] = found
+            left.remove(found)
+    return partner
+
+
+def _may_be_left_out(parameters: Mapping[str, Parameter]) -> frozenset[str]:
+    return frozenset(key for key, parameter in parameters.items() if parameter.may_be_left_out)
+
+
+def _passes_in_bfcl(value: Any, parameter: Parameter) -> bool:
+    return parameter.accepts(value)
 
 
 def _freeze_call(call: Call) -> Any:

@@ -1,8 +1,9 @@
 """Function calling: answer a request with calls of the offered tools; every reference call exactly once, no other.
 
 Rows have the columns of Salesforce/xlam-function-calling-60k: ``query``, ``tools`` and ``answers`` (JSON text, or the
-lists themselves), and for ``match: accepted`` the column ``accepted``: ``[{tool: {parameter: [accepted values]}}]``.
-How calls are written is in :mod:`tool_calls`; when two calls are the same, in :mod:`match`.
+lists themselves), and for ``match: accepted`` and ``match: bfcl`` the column ``accepted``: ``[{tool: {parameter:
+[accepted values]}}]``. How calls are written is in :mod:`tool_calls`; when two calls are the same, in :mod:`match`. All
+rules with examples: ../RULES.md.
 """
 
 import json
@@ -17,11 +18,13 @@ from rrr_workers.errors import UserError
 from rrr_workers.hashing import content_hash
 from rrr_workers.tasks import prompts
 from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
+from rrr_workers.tasks.function_calling.bfcl import parameters_of_calls
 from rrr_workers.tasks.function_calling.corruptions import corruptions
 from rrr_workers.tasks.function_calling.match import Reference
 from rrr_workers.tasks.function_calling.rows import json_text, read_accepted, read_calls, read_tools, shown
-from rrr_workers.tasks.function_calling.tool_calls import FORMATS, Call, NotParsable, detect_format
-from rrr_workers.tasks.function_calling.tool_schema import to_openai, tool_statistics
+from rrr_workers.tasks.function_calling.template_format import TemplateFormat, detect_format, shows_tools
+from rrr_workers.tasks.function_calling.tool_calls import FORMATS, Call, CallFormat, NotParsable
+from rrr_workers.tasks.function_calling.tool_schema import declared_types, to_openai, tool_statistics
 from rrr_workers.tasks.function_calling.tool_world import ToolWorldOptions, generate_requests
 from rrr_workers.tasks.reasoning import answer_part
 
@@ -35,7 +38,7 @@ class FunctionCallingOptions(BaseModel):
 
     #: How calls are written: "auto" (told from the chat template), a name of tool_calls.FORMATS or of vLLM's parsers.
     format: str = "auto"
-    match: Literal["exact", "accepted"] = "exact"
+    match: Literal["exact", "accepted", "bfcl"] = "exact"
     #: A row whose answers name a tool that isn't offered is a bad row. False keeps it.
     offered_only: bool = True
     generator: ToolWorldOptions = ToolWorldOptions()
@@ -76,20 +79,27 @@ class FunctionCalling(Task):
     def __init__(self, options: Mapping[str, Any] | None = None, prompts: Mapping[str, str | None] | None = None):
         super().__init__(options, prompts)
         self.settings = FunctionCallingOptions.model_validate(self.options)
+        self._columns = _COLUMNS[self.settings.match]
         self._template_has_tools = False
-        self._set_format("json" if self.settings.format == "auto" else self.settings.format, None)
+        self._said_by_hand = TemplateFormat(self.settings.format, "task.options.format says so")
+        unknown = TemplateFormat("json", "the model's chat template is not at hand, and task.options.format is auto")
+        self._set_format(unknown if self.settings.format == "auto" else self._said_by_hand, None)
 
     def use_tokenizer(self, tokenizer: Any) -> None:
         template = tokenizer.chat_template
         if isinstance(template, dict):  # several templates: the one that is used with tools
             template = template.get("tool_use") or template.get("default")
-        name = detect_format(template) if self.settings.format == "auto" else self.settings.format
-        self._set_format(name, tokenizer)
+        found = detect_format(template) if self.settings.format == "auto" else self._said_by_hand
+        self._set_format(found, tokenizer)
         # A template that knows tools also asks for calls in its family's format.
-        self._template_has_tools = name != "json" and bool(template) and "tools" in template
+        self._template_has_tools = found.name != "json" and shows_tools(template)
 
-    def _set_format(self, name: str, tokenizer: Any) -> None:
-        self.format_name = name
+    def run_notes(self) -> list[str]:
+        return [f"calls are read as {self._found.name}: {self._found.why}"]
+
+    def _set_format(self, found: TemplateFormat, tokenizer: Any) -> None:
+        self._found = found
+        self.format_name = name = found.name
         self._format = FORMATS.get(name)
         self._vllm_format = None
         if tokenizer is None:
@@ -117,11 +127,15 @@ class FunctionCalling(Task):
         if self.settings.offered_only and (strange := [call.name for call in calls if call.name not in offered]):
             raise BadRow(f"answers name a tool that isn't offered: {shown(strange[0])}")
         fields: dict[str, Any] = {"query": query, "tools": tools, "answers": answers}
-        if self.settings.match == "accepted":
+        if self.settings.match != "exact":
             fields["accepted"] = json_text(raw, "accepted")
-            verdict = Reference.accepted(read_accepted(fields["accepted"])).judge(calls, lambda: offered)
+            accepted = read_accepted(fields["accepted"])
+            verdict = Reference.accepted(accepted).judge(calls, lambda: offered)
             if not verdict.passed:
                 raise BadRow(f"accepted doesn't accept the answers: {verdict.kind} {verdict.detail}")
+            if self.settings.match == "bfcl":
+                called = {name for name, _ in accepted}
+                fields["types"] = json.dumps({t["name"]: declared_types(t) for t in tools if t["name"] in called})
         return Query(
             id=content_hash([self.name, fields])[:16],
             fields=fields,
@@ -147,11 +161,14 @@ class FunctionCalling(Task):
             calls = self._parse(answer, fields)
         except NotParsable as error:
             return _TRUNCATED if finish_reason == "length" else Verdict(False, "not_parsable", str(error))
-        reference = _reference(fields["answers"], fields["accepted"] if self.settings.match == "accepted" else None)
+        reference = self._reference_of(query)
         verdict = reference.judge(calls, lambda: {tool["name"] for tool in fields["tools"]})
         if finish_reason == "length" and not verdict.passed and len(calls) < len(reference.calls):
             return _TRUNCATED
         return verdict
+
+    def _reference_of(self, query: Query) -> Reference:
+        return _reference(query.fields["answers"], *map(query.fields.get, self._columns))
 
     def _parse(self, answer: str, fields: Mapping[str, Any]) -> list[Call]:
         if self._format is not None:
@@ -164,10 +181,22 @@ class FunctionCalling(Task):
         return self._vllm_format.parse(answer, [to_openai(tool) for tool in fields["tools"]])
 
     def reference_answer(self, query: Query) -> str | None:
-        return self._format.render(json.loads(query.fields["answers"])) if self._format else None
+        if self._format is None or not self._has_reference(query, self._format):
+            return None
+        return self._format.render(json.loads(query.fields["answers"]))
 
     def corruptions(self, query: Query) -> Iterator[tuple[str, str]]:
-        return corruptions(query.fields, self._format) if self._format else iter(())
+        if self._format is not None and self._has_reference(query, self._format):
+            yield from corruptions(query.fields, self._format)
+
+    def _has_reference(self, query: Query, call_format: CallFormat) -> bool:
+        """False where the row's answers can't be written in the format, or leave out what BFCL requires."""
+        answers = query.fields["answers"]
+        try:
+            call_format.parse(call_format.render(json.loads(answers)))
+        except NotParsable:
+            return False
+        return self.settings.match != "bfcl" or self._reference_of(query).judge(read_calls(answers), tuple).passed
 
     def text(self, query: Query) -> str:
         return str(query.fields["query"])
@@ -179,6 +208,8 @@ class FunctionCalling(Task):
         return generate_requests(self.settings.generator, rows, seed)
 
 
+# What says which calls are right, beside the answers.
+_COLUMNS: dict[str, tuple[str, ...]] = {"exact": (), "accepted": ("accepted",), "bfcl": ("accepted", "types")}
 _TRUNCATED = Verdict(False, "truncated", "cut at the token limit")
 
 
@@ -188,6 +219,10 @@ def normalised_text(text: str) -> str:
 
 
 @lru_cache(maxsize=_REFERENCES)
-def _reference(answers: str, accepted: str | None) -> Reference:
+def _reference(answers: str, accepted: str | None = None, types: str | None = None) -> Reference:
     """What a normalised row asks for; most verdicts are on a row judged shortly before."""
-    return Reference.exact(read_calls(answers)) if accepted is None else Reference.accepted(read_accepted(accepted))
+    if accepted is None:
+        return Reference.exact(read_calls(answers))
+    if types is None:
+        return Reference.accepted(read_accepted(accepted))
+    return Reference.bfcl(parameters_of_calls(read_accepted(accepted), json.loads(types)))

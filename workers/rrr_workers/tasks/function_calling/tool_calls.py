@@ -1,23 +1,32 @@
-"""Tool calls in the text of a completion: one strict parser for each family's format, and how to tell the family.
+"""Tool calls in the text of a completion: one strict parser for each family's format.
 
-Names are those of vLLM's tool parsers. The five families below are parsed here and not by vLLM, because a verdict needs
-what those parsers (made for serving) don't give: they report broken JSON as "no call", skip malformed calls in silence
-(xlam), end a call at the first ``]`` or ``</tool_call>`` inside an argument (phi4_mini_json, hermes), and import the
-whole engine. A test holds both to the same calls on well-formed answers. Every other name of vLLM's goes to its parser
+Names are those of vLLM's tool parsers, but for ``json`` and ``phi4_mini``. These families are parsed here and not by
+vLLM, because a verdict needs what those parsers (made for serving) don't give: they report broken JSON as "no call",
+skip malformed calls in silence (xlam), end a call at the first ``]`` or ``</tool_call>`` inside an argument
+(phi4_mini_json, hermes), know a call only at the very start of the text (pythonic), and import the whole engine. A test
+holds both to the same calls on well-formed answers. Every other name of vLLM's goes to its parser
 (:mod:`vllm_parsers`); ``vllm:NAME`` asks for it even where there is a parser here.
 
 All formats: what is parsed has no reasoning in it any more (:mod:`rrr_workers.tasks.reasoning`); keys of a call other
-than its name and arguments are ignored; arguments must be an object.
+than its name and arguments are ignored; arguments must be an object, or for xlam, as in vLLM, JSON text of one. Which
+format a model writes is told from its chat template (:mod:`template_format`).
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rrr_workers.tasks.bounded_json import JsonError, decode, decode_at
+from rrr_workers.tasks.function_calling.pythonic import PythonicError, read_list, write_list
 
 MAX_CALLS = 100
+
+_SPACES = " \t\r\n"
+_BETWEEN_LLAMA_CALLS = re.compile(r"(?:[ \t\r\n;,]|<\|python_tag\|>|```(?:json)?)*")
+_PHI_MARK = re.compile(r"functools(?=\[)|<\|tool_call\|>")
+_XLAM_MARK = re.compile(r"\[TOOL_CALLS\]|<tool_call>|```(?:json)?")
 
 
 class NotParsable(ValueError):
@@ -62,11 +71,14 @@ def parse_hermes(text: str) -> list[Call]:
 
 
 def parse_llama3_json(text: str) -> list[Call]:
-    """Objects in a row, with ``arguments`` or ``parameters``, separated by ``;`` ``,`` or space (Llama 3)."""
+    """Objects in a row, with ``arguments`` or ``parameters`` (Llama 3).
+
+    Between them ``;`` ``,`` spaces, further ``<|python_tag|>``, and the marks of ``` blocks.
+    """
     calls: list[Call] = []
     end = 0
     while (start := text.find("{", end)) >= 0:
-        if calls and text[end:start].strip(" \t\r\n;,"):
+        if calls and not _BETWEEN_LLAMA_CALLS.fullmatch(text, end, start):
             raise NotParsable("text between the calls")
         value, end = _decode_at(text, start)
         calls.append(_call(value, ("arguments", "parameters")))
@@ -74,23 +86,61 @@ def parse_llama3_json(text: str) -> list[Call]:
     return calls
 
 
-def parse_phi4_mini_json(text: str) -> list[Call]:
-    """``functools[...]``, a JSON list of calls (Phi-4-mini)."""
-    start = text.find("functools[")
-    if start < 0:
+def parse_phi4_mini(text: str) -> list[Call]:
+    """A JSON list of calls, as ``functools[...]`` or ``<|tool_call|>[...]<|/tool_call|>`` (Phi-4-mini)."""
+    found = _PHI_MARK.search(text)
+    if found is None:
         return []
-    value, end = _decode_at(text, start + len("functools"))
-    if "functools[" in text[end:]:
-        raise NotParsable("more than one functools list")
+    value, end = _decode_at(text, found.end())
+    closing = "<|/tool_call|>" if found[0] == "<|tool_call|>" else ""
+    if not text.startswith(closing, end) and end != len(text):
+        raise NotParsable(f"text between the list and {closing}")
+    if _PHI_MARK.search(text, end):
+        raise NotParsable("more than one list of calls")
     return calls_of(value, ("arguments", "parameters"))
 
 
+def parse_pythonic(text: str) -> list[Call]:
+    """``[tool(parameter="value"), ...]`` with spaces or Llama 4's marks around it (Llama 3.2 and 4, ToolACE)."""
+    if "[" not in text:
+        return []
+    text = text.strip(_SPACES).removeprefix("<|python_start|>").removesuffix("<|python_end|>")
+    try:
+        calls = read_list(text, MAX_CALLS)
+    except PythonicError as error:
+        raise NotParsable(str(error)) from None
+    return [Call(name, arguments) for name, arguments in calls]
+
+
 def parse_xlam(text: str) -> list[Call]:
-    """The JSON list, bare, in a ``` block, in ``<tool_call>`` or behind ``[TOOL_CALLS]`` (xLAM)."""
-    for opening, closing in (("[TOOL_CALLS]", ""), ("<tool_call>", "</tool_call>")):
-        if text.lstrip().startswith(opening):
-            return calls_of(_decode(text.strip().removeprefix(opening).removesuffix(closing)))
-    return parse_json(text)
+    """A JSON list of calls, or an object that holds it as "tool_calls" (xLAM).
+
+    It is all of the text, or the only ``` block, or the only list in ``<tool_call>`` or behind ``[TOOL_CALLS]``, with
+    any text before that mark.
+    """
+    begin = text.lstrip(_SPACES)
+    mark = None if begin.startswith(("[", "{")) and not begin.startswith("[TOOL_CALLS]") else _XLAM_MARK.search(text)
+    if mark is None:
+        return _xlam_calls(_decode(text)) if "[" in text or "{" in text else []
+    value, end = _decode_at(text, mark.end())
+    if end != len(text):
+        if mark[0] == "[TOOL_CALLS]":
+            if "\n" not in text[len(text[:end].rstrip(_SPACES)) : end]:
+                raise NotParsable("text behind the list")
+        else:
+            closing = "</tool_call>" if mark[0] == "<tool_call>" else "```"
+            if not text.startswith(closing, end):
+                raise NotParsable(f"text between the list and {closing}")
+            end += len(closing)
+        if _XLAM_MARK.search(text, end):
+            raise NotParsable("more than one list of calls")
+    return _xlam_calls(value)
+
+
+def _xlam_calls(value: Any) -> list[Call]:
+    if isinstance(value, dict) and "tool_calls" in value:
+        value = value["tool_calls"]
+    return calls_of(value, text_arguments=True)
 
 
 def _json_text(value: Any) -> str:
@@ -101,6 +151,7 @@ def _as_parameters(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": call["name"], "parameters": call["arguments"]} for call in calls]
 
 
+_PHI_TAGS = ("<|tool_call|>", "<|/tool_call|>")
 _JSON_LIST = (
     'Answer with nothing but a JSON list of the calls: [{"name": "tool", "arguments": {"parameter": "value"}}, ...]'
 )
@@ -120,31 +171,25 @@ FORMATS: dict[str, CallFormat] = {
         'Answer with the calls alone, apart by ";": {"name": "tool", "parameters": {"parameter": "value"}}; ...',
     ),
     "phi4_mini_json": CallFormat(
-        parse_phi4_mini_json,
+        parse_phi4_mini,
         lambda calls: "functools" + _json_text(calls),
         'Answer with the calls alone: functools[{"name": "tool", "arguments": {"parameter": "value"}}, ...]',
+        _PHI_TAGS,
+    ),
+    "phi4_mini": CallFormat(
+        parse_phi4_mini,
+        lambda calls: f"<|tool_call|>{_json_text(calls)}<|/tool_call|>",
+        "Answer with the calls alone: "
+        '<|tool_call|>[{"name": "tool", "arguments": {"parameter": "value"}}, ...]<|/tool_call|>',
+        _PHI_TAGS,
+    ),
+    "pythonic": CallFormat(
+        parse_pythonic,
+        write_list,
+        'Answer with nothing but a Python list of the calls: [tool(parameter="value", ...), ...]',
     ),
     "xlam": CallFormat(parse_xlam, _json_text, _JSON_LIST, ("[TOOL_CALLS]", "<tool_call>", "</tool_call>")),
 }
-
-# What a chat template that knows tools writes, most telling first -> the parser of that family.
-_MARKERS = (
-    ("functools", "phi4_mini_json"),
-    ("<function=", "qwen3_coder"),
-    ("<tool_call>", "hermes"),
-    ("[TOOL_CALLS]", "mistral"),
-    ("<|python_tag|>", "llama3_json"),
-    ('"parameters": dictionary of argument name and its value', "llama3_json"),
-)
-
-
-def detect_format(chat_template: str | None) -> str:
-    """The format of a chat template: "json" where it doesn't mention tools in a way that is known here."""
-    if chat_template and "tools" in chat_template:
-        for marker, name in _MARKERS:
-            if marker in chat_template:
-                return name
-    return "json"
 
 
 def _tagged(text: str, opening: str, closing: str) -> list[Call]:
@@ -159,21 +204,23 @@ def _tagged(text: str, opening: str, closing: str) -> list[Call]:
     return calls
 
 
-def calls_of(value: Any, keys: tuple[str, ...] = ("arguments",)) -> list[Call]:
-    """A decoded list of calls. Raises :class:`NotParsable`."""
+def calls_of(value: Any, keys: tuple[str, ...] = ("arguments",), *, text_arguments: bool = False) -> list[Call]:
+    """A decoded list of calls; ``text_arguments``: also with arguments as JSON text. Raises :class:`NotParsable`."""
     if not isinstance(value, list):
         raise NotParsable("not a list of calls")
     _check_number(value)
-    return [_call(item, keys) for item in value]
+    return [_call(item, keys, text_arguments=text_arguments) for item in value]
 
 
-def _call(value: Any, keys: tuple[str, ...] = ("arguments",)) -> Call:
+def _call(value: Any, keys: tuple[str, ...] = ("arguments",), *, text_arguments: bool = False) -> Call:
     if not isinstance(value, dict):
         raise NotParsable("a call that is no object")
     name = value.get("name")
     if not isinstance(name, str):
         raise NotParsable("a call without a name")
     arguments = next((value[key] for key in keys if key in value), None)
+    if text_arguments and isinstance(arguments, str):
+        arguments = _decode(arguments)
     if not isinstance(arguments, dict):
         raise NotParsable(f"a call whose {keys[0]} are no object")
     return Call(name, arguments)

@@ -73,6 +73,31 @@ def _schema(about: Any) -> dict[str, Any]:
     return schema
 
 
+def declared_types(tool: Mapping[str, Any]) -> dict[str, tuple[str | None, str | None, bool]]:
+    """Parameter -> (its type, that of its items, whether it must be given), for :mod:`bfcl`.
+
+    In flat parameters a type that isn't called optional is required, as in the rows that were made from BFCL's.
+    """
+    parameters = tool.get("parameters") or {}
+    if _is_json_schema(parameters):
+        required = parameters.get("required") or []
+        return {name: (*_words_of_schema(about), name in required) for name, about in parameters["properties"].items()}
+    types = {}
+    for name, about in parameters.items():
+        declared = _type_of(about).lower()
+        word, items = _FLAT_TYPE.match(declared).groups()  # type: ignore[union-attr]  # matches the empty string
+        types[name] = (word, items, "optional" not in declared)
+    return types
+
+
+_FLAT_TYPE = re.compile(r"\s*(?:optional\[)?\s*([a-z]+)?(?:\[\s*([a-z]+))?")
+
+
+def _words_of_schema(about: Any) -> tuple[str | None, str | None]:
+    items = about.get("items") if isinstance(about, Mapping) else None
+    return _type_of(about) or None, _type_of(items) or None
+
+
 def tool_statistics(queries: Sequence[Query]) -> dict[str, Any]:
     """Numbers of tools, parameters and calls. A tool is told by its name; one name may have several definitions."""
     offered = [tool for query in queries for tool in query.fields["tools"]]

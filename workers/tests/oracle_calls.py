@@ -466,7 +466,7 @@ def as_calls(
 def as_call(value: Any, keys: tuple[str, ...] = ("arguments",), *, as_text: bool = False) -> tuple[str, dict[str, Any]]:
     if value[0] != "obj" or value[1].get("name", ("",))[0] != "str":
         raise Bad("call")
-    arguments = next((value[1][key] for key in keys if key in value[1]), ("",))
+    arguments: Any = next((value[1][key] for key in keys if key in value[1]), ("",))
     if as_text and arguments[0] == "str":
         text = arguments[1]
         arguments, end = bounded_read(text, 0)
@@ -529,9 +529,9 @@ def type_of_first(options: Any) -> type | None:
 def bfcl_accepts(given: Any, accepted_set: Any, declared: str | None, items: str | None) -> bool:
     """Step by step as BFCL's checker: the type, then the value by its type, then equality."""
     options = [python_value(option) for option in accepted_set[1]]
-    value = python_value(given)
-    first = type_of_first(options)
-    expected = TYPES.get(declared or "", first)
+    value: Any = python_value(given)
+    first: Any = type_of_first(options)
+    expected: Any = TYPES.get(declared or "", first)
     nested = TYPES.get(items or "") if expected is list else None
     if expected is float and type(value) is int and abs(value) < 1e308:
         value = float(value)
@@ -757,7 +757,7 @@ class Case:
         else:
             self.reference = calls
         #: Of each tool that is called: parameter -> [its type, that of its items, whether it is required].
-        self.types = {name: {} for name, _ in calls} if rng.random() < 0.95 else {}
+        self.types: dict[str, dict[str, Any]] = {name: {} for name, _ in calls} if rng.random() < 0.95 else {}
         for name, arguments in calls if self.types else ():
             self.types[name] |= {key: declared(rng, value) for key, value in arguments.items() if rng.random() < 0.95}
         self.answers = [{"name": name, "arguments": arguments} for name, arguments in calls]
@@ -884,10 +884,10 @@ def python_spell(rng: random.Random, value: Any) -> str:
     if value is None or isinstance(value, bool):
         return rng.choice([str(value), spell(rng, value)])
     if isinstance(value, str):
-        quote = rng.choice(["'", '"', "'''", '"""'])
+        quote: str = rng.choice(["'", '"', "'''", '"""'])
         return quote + "".join(python_char(rng, char) for char in value) + quote
     if isinstance(value, list):
-        left, right = rng.choice(["[]", "[]", "()"])
+        left, right = rng.choice([("[", "]"), ("[", "]"), ("(", ")")])
         return (
             left
             + f"{blank(rng)},".join(python_spell(rng, item) for item in value)

@@ -261,7 +261,8 @@ def expected_kinds(case: "Case") -> set[str]:
     if plain != "not_expression":
         return {plain}
     whole = sides(bare(answer))
-    lenient = kind_of(*whole, case, Lenient) if whole[1] is None else kind_of(*map(bare, whole), case, Lenient)
+    left, right = whole if whole[1] is None else (bare(whole[0]), bare(whole[1]))
+    lenient = kind_of(left, right, case, Lenient)
     if case.notation == "lenient":
         return {lenient}
     return {"other_notation" if lenient == "passed" else plain}

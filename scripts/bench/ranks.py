@@ -88,20 +88,19 @@ def main() -> None:
         runs.train("broken", {"train.processes": 2}, kill_after='"checkpoint"')
         resumed = finished(runs.train("broken", {"train.processes": 2}, flags=["--resume"]))
         gain, error = shuffled_gain(runs, arguments.shuffled_steps)
+        result = {
+            "ddp": compare(one, two),
+            "fsdp2": compare(one, sharded),
+            "resume_equal": same_end(two, resumed) == [],
+            "shuffled_reward_gain": round(gain, 4),
+            "shuffled_reward_standard_error": round(error, 4),
+        }
         ok = 0
         for row in ROWS[: arguments.faults]:
             wrong = fault(runs, *row)
             ok += not wrong
             progress(f"fault {row}: {'; '.join(wrong) or 'ok'}")
-    result = {
-        "ddp": compare(one, two),
-        "fsdp2": compare(one, sharded),
-        "resume_equal": same_end(two, resumed) == [],
-        "shuffled_reward_gain": round(gain, 4),
-        "shuffled_reward_standard_error": round(error, 4),
-        "faults": {"rows": len(ROWS[: arguments.faults]), "ok": ok},
-    }
-    print(json.dumps(result))
+    print(json.dumps({**result, "faults": {"rows": len(ROWS[: arguments.faults]), "ok": ok}}))
 
 
 if __name__ == "__main__":

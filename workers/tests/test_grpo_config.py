@@ -120,6 +120,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
                 "cpu_ram_efficient_loading": True,
                 "state_dict_type": "SHARDED_STATE_DICT",
             },
+            "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         },
     ),
     ({"train": {"report_to": ["tensorboard", "wandb"]}}, {"report_to": ["tensorboard", "wandb"]}),

@@ -155,4 +155,6 @@ def _sharding(kind: str) -> dict[str, Any]:
             "cpu_ram_efficient_loading": True,
             "state_dict_type": "SHARDED_STATE_DICT",  # a full one would be gathered on one process
         },
+        # Otherwise each process keeps whole gradients, in float32, until the last micro-batch of a step.
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
     }

@@ -155,9 +155,8 @@ def report(pairs: list[Pair]) -> dict[str, Any]:
 
 
 def quartiles(values: list[float]) -> list[float]:
-    if len(values) == 1:
-        return values * 3
-    return [round(value, 4) for value in quantiles(values, n=4, method="inclusive")]
+    found = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return [round(value, 4) for value in found]
 
 
 def by_part(steps: list[Step]) -> dict[str, float]:

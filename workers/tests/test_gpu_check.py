@@ -80,6 +80,11 @@ def test_a_gpu_that_torch_does_not_see_is_none(nvidia_smi: Path) -> None:
     assert line.startswith(f"no GPU for {sys.executable}: its torch")
 
 
+#: The whole of it takes minutes, more than a test run has for it.
+slow = pytest.mark.skipif(not os.environ.get("RRR_SLOW_TESTS"), reason="RRR_SLOW_TESTS=1 runs it")
+
+
+@slow
 @pytest.mark.skipif(not is_cpu_backend(), reason="vLLM is a build for GPUs: run scripts/gpu-check.sh itself")
 def test_all_parts_run_on_a_tiny_model(tmp_path: Path) -> None:
     done = gpu_check("--on-cpu", "--budget-s", "1100", "--out", str(tmp_path))
@@ -97,6 +102,7 @@ def test_all_parts_run_on_a_tiny_model(tmp_path: Path) -> None:
     assert not list((tmp_path / "runs").glob("*/"))  # checkpoints of real models are large
 
 
+@slow
 def test_without_an_engine_it_needs_neither_vllm_nor_pydantic(tmp_path: Path) -> None:
     """Sharded, too: workers/tests/watched_trainer.py makes accelerate do so on a CPU."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "python")], check=True)

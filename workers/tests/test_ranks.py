@@ -49,7 +49,7 @@ def test_killed_and_resumed_two_processes_make_the_same_run(runs: RankedRuns, tw
 
 @pytest.mark.parametrize(
     ("rank", "at", "how"),
-    [(1, "step", "killed"), (1, "sync", "raises"), (0, "save", "memory"), (1, "step", "stopped")],
+    [(1, "step", "killed"), (1, "sync", "raises"), (1, "step", "stopped")],
 )
 def test_a_fault_of_one_process_ends_all_and_is_told(runs: RankedRuns, rank: int, at: str, how: str) -> None:
     assert fault(runs, rank, at, how) == []

@@ -39,6 +39,7 @@ def train(
     ``on_first_step``: called when all is loaded, before the first step.
     """
     output = Path(call.params["output"])
+    output.mkdir(parents=True, exist_ok=True)
     checkpoints, model = output / "checkpoints", output / "model"
     last = _last_checkpoint(checkpoints, resume=call.params["resume"])
     if last and model.exists() and step_of(last) == config.train.steps:

@@ -50,6 +50,13 @@ def test_gpus_are_not_named_on_a_cpu_machine(tmp_path: Path) -> None:
     preflight.check_ranks(config(tmp_path, processes=2))
 
 
+def test_one_process_shares_a_model_with_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"train\.sharding: fsdp2 splits the model over several processes"):
+        preflight.check_ranks(config(tmp_path, sharding="fsdp2"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    preflight.check_ranks(config(tmp_path, sharding="fsdp2"))
+
+
 def test_a_batch_is_shared_evenly_or_refused(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(UserError, match=r"train\.batch_size 8 can't be shared by 3 processes"):

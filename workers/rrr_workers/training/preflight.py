@@ -119,8 +119,13 @@ def _memory() -> tuple[int, int]:
 
 
 def check_ranks(config: Config) -> None:
-    """Raise :class:`UserError` where there are not as many GPUs as ranks."""
+    """Raise :class:`UserError` where there are not as many GPUs as ranks, or one rank to share a sharded model."""
     train = config.train
+    if train.sharding != "none" and group.world_size() == 1:
+        raise UserError(
+            f"train.sharding: {train.sharding} splits the model over several processes, and there is one",
+            cure="write train.sharding: none, or give the trainer more GPUs",
+        )
     if is_cpu_backend():
         if train.devices:
             raise UserError(

@@ -75,22 +75,24 @@ def adapter_dropouts(model: Any) -> list[nn.Dropout]:
     return [each for name, each in model.named_modules() if "lora_dropout" in name and isinstance(each, nn.Dropout)]
 
 
-def merge(config: Config, adapter: Path) -> PreTrainedModel:
-    """The base model, read again, with the adapters in ``adapter`` merged into it: on the CPU, in float32."""
+def read_base(config: Config) -> PreTrainedModel:
+    """The model that was trained from, as training read it, on the CPU."""
     assert config.train.lora is not None
-    base = AutoModelForCausalLM.from_pretrained(
+    base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         config.model.name, revision=config.model.revision, dtype=config.train.lora.base_dtype, device_map="cpu"
     )
+    return base
+
+
+def merge(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """``base`` with the adapters in the folder ``adapter`` merged into it, in float32. Changes ``base``."""
     merged: PreTrainedModel = PeftModel.from_pretrained(base.float(), adapter).merge_and_unload()
     return merged
 
 
-def drift(config: Config, trained: Any) -> float:
-    """Root mean square of what merging has changed in the base's weights, over those that carry an adapter."""
-    assert config.train.lora is not None
-    base = AutoModelForCausalLM.from_pretrained(
-        config.model.name, revision=config.model.revision, dtype=config.train.lora.base_dtype, device_map="cpu"
-    )
+def drift(base: PreTrainedModel, trained: Any) -> float:
+    """Root mean square of what updates of the engine have changed in the base's weights, over those that carry an
+    adapter: ``trained`` against ``base``."""
     squares, count = 0.0, 0
     for name, weight in trained.get_base_model().named_parameters():
         if ".base_layer." in name:

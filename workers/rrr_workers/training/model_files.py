@@ -12,11 +12,13 @@ from rrr_workers.training.checkpoints import write_folder
 from rrr_workers.training.config import compute_dtype
 
 
-def save_model(config: Config, trainer: Any, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
+def save_model(config: Config, trainer: Any, tokenizer: PreTrainedTokenizerBase, output: Path) -> float | None:
     """Write the trained model in the dtype that it was sampled in: that is the policy which earned the rewards.
 
-    Every rank must call it: a sharded model is gathered on rank 0, which writes.
+    Every rank must call it: a sharded model is gathered on rank 0, which writes. Returns, there and with LoRA alone,
+    how far the base's weights have drifted (:func:`lora.drift`).
     """
+    drift = None
     dtype = getattr(torch, compute_dtype(config))
     if config.train.lora is None:
         weights = trainer.accelerator.get_state_dict(trainer.model)
@@ -29,8 +31,11 @@ def save_model(config: Config, trainer: Any, tokenizer: PreTrainedTokenizerBase,
     elif trainer.args.should_save:
         adapted = trainer.accelerator.unwrap_model(trainer.model)
         write_folder(output / "adapter", adapted.save_pretrained)
-        _write(lora.merge(config, output / "adapter").to(dtype), tokenizer, output / "model")
+        base = lora.read_base(config)
+        drift = lora.drift(base, adapted)
+        _write(lora.merge(base, output / "adapter").to(dtype), tokenizer, output / "model")
     trainer.accelerator.wait_for_everyone()
+    return drift
 
 
 def _write(

@@ -82,9 +82,9 @@ def train(
     step = trainer.state.global_step
     if step < config.train.steps:
         return {"step": step, "stopped": True, "model": None}
-    save_model(config, trainer, tokenizer, output)
-    if config.train.lora and group.rank() == 0:
-        call.emit({"kind": "merged", "drift": lora.drift(config, trainer.model)})
+    drift = save_model(config, trainer, tokenizer, output)
+    if drift is not None:
+        call.emit({"kind": "merged", "drift": drift})
     return {"step": step, "stopped": False, "model": str(model)}
 
 

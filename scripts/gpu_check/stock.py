@@ -3,8 +3,8 @@
     python -m gpu_check.stock      (the frames of a trainer's pipe; RRR_CHECK_TRAIN: a file with {config, params})
 
 It needs torch, transformers, accelerate, peft and TRL alone. What of rrr's training imports without vLLM and pydantic
-is used as it is: the arguments (training/config.py), the adapters (lora.py) and the check of the loss mask (checks.py).
-The sharding repeats what ReflectionTrainer does. A run whose log-probabilities are not float32 fails.
+is used as it is: the arguments (training/config.py), the adapters (lora.py), the sharding (sharding.py) and the check
+of the loss mask (checks.py). A run whose log-probabilities are not float32 fails.
 """
 
 import json
@@ -98,20 +98,17 @@ def main() -> None:
 def train(config: Any, params: Any, pipe: Pipe) -> int:
     training = import_without_vllm()
     import torch
-    from accelerate.utils.fsdp_utils import fsdp2_prepare_model  # type: ignore[import-untyped]
     from datasets import Dataset
-    from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
     from transformers import AutoTokenizer, TrainerCallback
     from trl import GRPOTrainer
-    from trl.trainer.utils import add_fused_lm_head, create_model_from_path, disable_dropout_in_model
 
+    from rrr_workers.training.checkpoints import let_cpu_ranks_load
     from rrr_workers.training.checks import check_mask
     from rrr_workers.training.lora import lora_config
+    from rrr_workers.training.sharding import check_sharded, shard
 
     shard_if_asked()
-    if not torch.cuda.is_available():
-        # accelerate loads the optimizer's state to "cpu:0", which torch knows nothing of.
-        torch.serialization.register_package(0, lambda _: None, lambda each, to: each if to == "cpu:0" else None)
+    let_cpu_ranks_load()
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     sharded = config.train.sharding == "fsdp2"
     arguments = training.grpo_config(config, Path(params.output) / "checkpoints", ranks)
@@ -159,8 +156,8 @@ def train(config: Any, params: Any, pipe: Pipe) -> int:
 
         def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
             prepared = super()._prepare_for_training(*args, **kwargs)
-            if sharded and not isinstance(self.model, FSDPModule):
-                raise TypeError("accelerate did not shard the model")
+            if sharded:
+                check_sharded(self.model)
             return prepared
 
     class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -193,16 +190,7 @@ def train(config: Any, params: Any, pipe: Pipe) -> int:
         callbacks=[Watch()],
     )
     if sharded:
-        trainer.accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
-            param_dtype=getattr(torch, training.compute_dtype(config)),
-            reduce_dtype=torch.float32,
-            output_dtype=torch.float32,
-        )
-        trainer.beta = config.train.beta
-        reference = create_model_from_path(config.model.name, **arguments.model_init_kwargs, device_map=None)
-        disable_dropout_in_model(reference)
-        add_fused_lm_head(reference, temperature=trainer.temperature)
-        trainer.ref_model = fsdp2_prepare_model(trainer.accelerator, reference.requires_grad_(False)).eval()
+        shard(trainer, config.model.name, training.compute_dtype(config), config.train.beta)
     # With an engine TRL computes the old log-probabilities, which cost a forward pass and memory.
     trainer.use_vllm, trainer._last_loaded_step = True, -1
     trainer.vllm_generation = SimpleNamespace(sync_weights=lambda: None)

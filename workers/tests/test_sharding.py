@@ -13,7 +13,7 @@ from torch.distributed import FileStore, init_process_group
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
-from rrr_workers.training.trainer import shard_precision
+from rrr_workers.training.sharding import shard_precision
 
 init_process_group("gloo", store=FileStore(tempfile.mkstemp()[1], 1), rank=0, world_size=1)
 

@@ -20,6 +20,13 @@ def complete_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}[0-9]*"), key=step_of)
 
 
+def let_cpu_ranks_load() -> None:
+    """accelerate calls the device of a CPU rank "cpu:0", which torch can't load an optimizer's state to."""
+    from torch.serialization import register_package
+
+    register_package(0, lambda _: None, lambda storage, location: storage if location.startswith("cpu:") else None)
+
+
 def publish(staged: Path, folder: Path, keep: int) -> Path:
     """Move the finished ``staged`` checkpoint to ``folder`` and remove all but the ``keep`` newest."""
     published = folder / staged.name

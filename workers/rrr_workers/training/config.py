@@ -141,7 +141,7 @@ def grpo_config(config: Config, checkpoints: Path, ranks: int = 1, micro_batch_s
 
 
 def _sharding(kind: str) -> dict[str, Any]:
-    """Arguments for FSDP2, by layer. trainer.py sets what transformers has no argument for."""
+    """Arguments for FSDP2, by layer. sharding.py sets what transformers has no argument for."""
     if kind == "none":
         return {}
     # transformers reads it while it loads the model, before accelerate sets it: only one process a machine then reads

@@ -21,11 +21,11 @@ from typing import Any, NoReturn
 import torch
 from torch import distributed
 from torch.distributed import DistNetworkError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
-from torch.serialization import register_package
 
 from rrr_workers.errors import BugError, CallFailed, RrrError, UserError, WorkerFailed
 from rrr_workers.runtime.frames import ErrorInfo, error_info
 from rrr_workers.runtime.guardian import STORE_FD
+from rrr_workers.training.checkpoints import let_cpu_ranks_load
 
 _CALL, _FAILURE = "rrr/call", "rrr/failure"
 _SETTLE_S = 3.0
@@ -130,8 +130,7 @@ def _join(store: TCPStore, backend: str, wait_s: float) -> None:
     """Make the process group that accelerate and vLLM then use."""
     if _address()[0] in ("127.0.0.1", "localhost"):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a machine's name need not resolve
-    # accelerate calls the device of a CPU rank "cpu:0", which torch can't load an optimizer's state to.
-    register_package(0, lambda _: None, lambda storage, location: storage if location.startswith("cpu:") else None)
+    let_cpu_ranks_load()
     group_store = PrefixStore("rrr/group", store)
     distributed.init_process_group(
         backend, store=group_store, rank=rank(), world_size=world_size(), timeout=timedelta(seconds=wait_s)
@@ -154,7 +153,6 @@ def _raise_failure_of(store: Store) -> None:
         return
     failure = json.loads(store.get(_FAILURE))
     info: ErrorInfo = failure["error"]
-    message = f"rank {failure['rank']}: {info['message']}"
-    if info["type"] == "call":
-        raise CallFailed(message, cure=info.get("cure"), retryable=info["retryable"])
-    raise _ERRORS[info["type"]](message, cure=info.get("cure"))
+    error = _ERRORS[info["type"]](f"rank {failure['rank']}: {info['message']}", cure=info.get("cure"))
+    error.retryable = info["retryable"]
+    raise error

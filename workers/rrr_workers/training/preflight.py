@@ -42,7 +42,7 @@ def check(config: Config, output: Path) -> int | None:
     ``output``: the folder that takes checkpoints and the model.
     """
     check_ranks(config)
-    share = share_of(config, group.world_size())
+    share_of(config, group.world_size())
     check_trackers(config.train.report_to)
     lora.check_targets(config)
     declared = AutoConfig.from_pretrained(config.model.name, revision=config.model.revision).to_dict()
@@ -51,24 +51,23 @@ def check(config: Config, output: Path) -> int | None:
     except UnknownShape as error:
         print(f"memory and disk are not checked before the start: {error}", file=sys.stderr)
         return None
-    setup = memory_setup(config, share)
     there, free = (int(each) for each in group.least_over_ranks(*_memory()))
+    setup = memory_setup(config, None if is_cpu_backend() else there)
     micro_batch_size = check_memory(shape, setup, there, free, given=config.train.micro_batch_size is not None)
     check_disk(shape, setup, output, config.train.keep_checkpoints)
     return micro_batch_size
 
 
-def memory_setup(config: Config, share: int) -> Setup:
-    """What memory.py asks of a run, for a rank of this process's kind that computes ``share`` reflections a step."""
+def memory_setup(config: Config, card: int | None) -> Setup:
+    """What memory.py asks of a run on GPUs of ``card`` bytes each, None on a CPU."""
     train, adapters = config.train, config.train.lora
-    cpu = is_cpu_backend()
     targets = None if adapters is None or adapters.targets == ["all-linear"] else tuple(adapters.targets)
     return Setup(
         dtype="float32" if compute_dtype(config) == "float32" else "bfloat16",
         batch_size=train.batch_size,
-        micro_batch_size=train.micro_batch_size or share,
+        micro_batch_size=train.micro_batch_size or train.batch_size // group.world_size(),
         tokens=config.model.max_model_len,
-        card=None if cpu else torch.cuda.mem_get_info()[1],
+        card=card,
         ranks=group.world_size(),
         sharding=train.sharding,
         reference=train.beta > 0,

@@ -13,17 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model  # type: ignore[import-untyped]
 from datasets import Dataset
 from torch import Tensor
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head, create_model_from_path, disable_dropout_in_model
 
 from rrr_workers.config import Config
-from rrr_workers.errors import UserError
 from rrr_workers.runtime.role import Call
 from rrr_workers.training.checkpoints import STAGING, STAMP, publish
 from rrr_workers.training.checks import LogprobCheck, check_mask
@@ -32,14 +27,7 @@ from rrr_workers.training.engine import ColocatedEngine
 from rrr_workers.training.events import Events
 from rrr_workers.training.lora import adapter_dropouts, lora_config
 from rrr_workers.training.rollout import Rollout
-
-
-def shard_precision(dtype: str) -> MixedPrecisionPolicy:
-    """FSDP2 that computes in ``dtype``, with log-probabilities and reduced gradients in float32: accelerate's default
-    policy rounds both to ``dtype``."""
-    return MixedPrecisionPolicy(
-        param_dtype=getattr(torch, dtype), reduce_dtype=torch.float32, output_dtype=torch.float32
-    )
+from rrr_workers.training.sharding import check_sharded, shard
 
 
 class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
@@ -55,8 +43,8 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         call: Call,
         stamp: Mapping[str, Any],
     ):
-        sharded = config.train.sharding == "fsdp2"
-        arguments.beta = 0.0 if sharded else config.train.beta  # TRL would shard the reference as a single piece
+        self._sharded = config.train.sharding == "fsdp2"
+        arguments.beta = 0.0 if self._sharded else config.train.beta
         super().__init__(
             model=config.model.name,
             args=arguments,
@@ -77,34 +65,17 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._dropouts = adapter_dropouts(self.model)
         for dropout in self._dropouts:  # TRL has disabled it with the base model's
             dropout.p = config.train.lora.dropout if config.train.lora else 0.0
-        if sharded:
-            self._shard()
+        if self._sharded:
+            shard(self, config.model.name, compute_dtype(config), config.train.beta)
         # TRL would make an engine of its own arguments; this one is put where TRL looks for it.
         self.vllm_generation = ColocatedEngine(config, self.model, self.accelerator, tokenizer)
         self.use_vllm = True
         self._last_loaded_step = -1  # the engine holds the weights of the model's folder: sync before sampling
 
-    def _shard(self) -> None:
-        """What transformers and TRL have no arguments for: the precision, and a reference model that is gathered a
-        layer at a time."""
-        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
-        if plugin is None:
-            raise UserError(
-                "train.sharding: fsdp2, but accelerate does not shard this model: it only does so on GPUs",
-                cure="write sharding: none",
-            )
-        plugin.mixed_precision_policy = shard_precision(compute_dtype(self._config))
-        self.beta = self._config.train.beta
-        if self.beta:
-            reference = create_model_from_path(self._config.model.name, **self.args.model_init_kwargs, device_map=None)
-            disable_dropout_in_model(reference)
-            add_fused_lm_head(reference, temperature=self.temperature)
-            self.ref_model = fsdp2_prepare_model(self.accelerator, reference.requires_grad_(False)).eval()
-
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         prepared = super()._prepare_for_training(*args, **kwargs)
-        if self._config.train.sharding == "fsdp2" and not isinstance(self.model, FSDPModule):
-            raise UserError("train.sharding: fsdp2, but the model was not sharded", cure="write sharding: none")
+        if self._sharded:
+            check_sharded(self.model)
         return prepared
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,8 +4,6 @@ import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,6 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+
+from rrr_workers.runtime.guardian import launch
 
 from .outcomes import Failed, Late
 
@@ -27,23 +27,8 @@ class Worker:
     def __init__(self, module: str, log: Path, deadline: float, env: Mapping[str, str], ranks: int = 1):
         self._log = log
         self._deadline = deadline
-        lifeline, self._lifeline = os.pipe()
-
-        def give_lifeline() -> None:
-            os.dup2(lifeline, 3)
-
         with log.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "rrr_workers.runtime.guardian", "--ranks", str(ranks), module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-                preexec_fn=give_lifeline,
-                pass_fds=(3,),
-                env={**os.environ, **env},
-            )
-        os.close(lifeline)
+            self._process, self._lifeline = launch(module, stderr, {**os.environ, **env}, ranks)
         self.group = self._process.pid
         self._unread = b""
 

@@ -4,8 +4,6 @@ import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 
 import rrr_workers
 from rrr_workers.runtime.frames import PROTOCOL_VERSION
+from rrr_workers.runtime.guardian import launch
 
 TESTS = Path(__file__).parent
 SCHEMA = TESTS.parent / "config.schema.json"
@@ -59,23 +58,9 @@ class WorkerProcess:
     def __init__(self, module: str, log: Path, env: Mapping[str, str] | None = None, ranks: int = 1):
         self.log = log
         self._lifeline: int | None
-        lifeline, self._lifeline = os.pipe()
-
-        def give_lifeline() -> None:
-            os.dup2(lifeline, 3)
-
+        environment = {**os.environ, **(env or {}), "PYTHONPATH": f"{PACKAGE}{os.pathsep}{TESTS}"}
         with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "rrr_workers.runtime.guardian", "--ranks", str(ranks), module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-                preexec_fn=give_lifeline,
-                pass_fds=(3,),
-                env={**os.environ, **(env or {}), "PYTHONPATH": f"{PACKAGE}{os.pathsep}{TESTS}"},
-            )
-        os.close(lifeline)
+            self.process, self._lifeline = launch(module, stderr, environment, ranks)
         self._unread = b""
 
     def __enter__(self) -> "WorkerProcess":

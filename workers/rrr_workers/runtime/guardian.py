@@ -28,9 +28,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 LIFELINE_FD = 3
 #: The variable that names rank 0's listening socket, at MASTER_PORT.
@@ -107,6 +107,25 @@ def _watch(ranks: Sequence[subprocess.Popen[bytes]], exits: Sequence[int]) -> in
                 if status > 0:  # an error that rank 0 is about to report
                     select.select([exits[0], LIFELINE_FD], [], [], _GRACE_S)
                 return status if ranks[0].poll() is None else ranks[0].poll()
+
+
+def launch(
+    module: str, stderr: IO[bytes], env: Mapping[str, str], ranks: int = 1
+) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start ``module`` under a guardian, as src/launch/local.ts does: the guardian, and the lifeline to close."""
+    lifeline, ours = os.pipe()
+    guardian = subprocess.Popen(
+        [sys.executable, "-m", "rrr_workers.runtime.guardian", "--ranks", str(ranks), module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+        preexec_fn=lambda: os.dup2(lifeline, LIFELINE_FD),
+        pass_fds=(LIFELINE_FD,),
+        env=env,
+    )
+    os.close(lifeline)
+    return guardian, ours
 
 
 def die_with_parent() -> None:

@@ -93,10 +93,7 @@ def train(run: Path, given: dict[str, Any], socket: Path) -> Leashed:
     python = run.with_name("python")
     python.write_text(STAND_IN.format(bench=BENCH, python=sys.executable))
     python.chmod(0o755)
-    given = {**given, "python": str(python)}
-    flags = [part for key, value in given.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    command = [str(ROOT / "dist" / "main.js"), "train", "-c", str(CONFIG), "--run", str(run), *flags]
-    return Leashed(command, run.with_name("train.out"), {**environment("shared"), SOCKET: str(socket)})
+    return start(CONFIG, run, {**given, "python": str(python)}, "shared", "train", **{SOCKET: str(socket)})
 
 
 def plain_trl(run: Path, socket: Path) -> Leashed:

@@ -1,4 +1,4 @@
-"""A real ``rrr build-failures``, started as users start it."""
+"""A real stage of rrr, started as users start it."""
 
 import json
 import os
@@ -19,11 +19,18 @@ CORES = {
 }
 
 
-def start(config: Path, run: Path, settings: Mapping[str, Any], cores: str = "own") -> Leashed:
-    """What it prints goes to RUN.out."""
-    command = [str(ROOT / "dist" / "main.js"), "build-failures", "-c", str(config), "--run", str(run)]
+def start(
+    config: Path,
+    run: Path,
+    settings: Mapping[str, Any],
+    cores: str = "own",
+    stage: str = "build-failures",
+    **env: str,
+) -> Leashed:
+    """What it prints goes to RUN.out. ``env``: further variables of its environment."""
+    command = [str(ROOT / "dist" / "main.js"), stage, "-c", str(config), "--run", str(run)]
     flags = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    return Leashed([*command, *flags], Path(f"{run}.out"), environment(cores))
+    return Leashed([*command, *flags], Path(f"{run}.out"), {**environment(cores), **env})
 
 
 def environment(cores: str) -> dict[str, str]:

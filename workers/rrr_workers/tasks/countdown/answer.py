@@ -26,7 +26,7 @@ def last_tagged(text: str) -> str | None:
         if start < 0:
             break
         answer = text[start + len(OPEN) : text.find(CLOSE, start)]
-        if answer.strip(_MARKS) not in _MENTIONS:
+        if not _is_mention(answer):
             return answer
         if last is None:
             last = answer

@@ -29,6 +29,8 @@ _TYPES = {
     "object": "object",
 }
 
+_FLAT_TYPE = re.compile(r"\s*(?:optional\[)?\s*([a-z]+)?(?:\[\s*([a-z]+))?")
+
 
 def parameters_of(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameter name -> description, whichever way the tool describes them."""
@@ -67,9 +69,9 @@ def _schema(about: Any) -> dict[str, Any]:
     if not isinstance(about, Mapping):
         return {"description": str(about)}
     schema = {key: about[key] for key in ("description", "default", "enum") if key in about}
-    word = re.match(r"\s*(?:optional\[)?\s*([a-z]+)", _type_of(about).lower())
-    if word and word[1] in _TYPES:
-        schema = {"type": _TYPES[word[1]], **schema}
+    word, _ = _words_of_text(_type_of(about))
+    if word in _TYPES:
+        schema = {"type": _TYPES[word], **schema}
     return schema
 
 
@@ -84,13 +86,15 @@ def declared_types(tool: Mapping[str, Any]) -> dict[str, tuple[str | None, str |
         return {name: (*_words_of_schema(about), name in required) for name, about in parameters["properties"].items()}
     types = {}
     for name, about in parameters.items():
-        declared = _type_of(about).lower()
-        word, items = _FLAT_TYPE.match(declared).groups()  # type: ignore[union-attr]  # matches the empty string
-        types[name] = (word, items, "optional" not in declared)
+        declared = _type_of(about)
+        types[name] = (*_words_of_text(declared), "optional" not in declared.lower())
     return types
 
 
-_FLAT_TYPE = re.compile(r"\s*(?:optional\[)?\s*([a-z]+)?(?:\[\s*([a-z]+))?")
+def _words_of_text(declared: str) -> tuple[str | None, str | None]:
+    """A flat parameter's type and that of its items, such as ("list", "str") of "Optional[List[str]]"."""
+    word, items = _FLAT_TYPE.match(declared.lower()).groups()  # type: ignore[union-attr]  # matches the empty string
+    return word, items
 
 
 def _words_of_schema(about: Any) -> tuple[str | None, str | None]:

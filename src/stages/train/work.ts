@@ -1,7 +1,8 @@
 /**
- * Training: one worker does it all, with a process for each GPU; this stage watches it. A step that takes too long is taken for a hang. A
- * crashed trainer is started again from its last checkpoint, from a budget that every new step refills. An error that
- * the trainer reports (a mistake of the user, weights out of sync, a bug) ends the stage: it would only happen again.
+ * Training: one worker does it all, with a process for each GPU; this stage watches it. A step that takes too long is
+ * taken for a hang. A crashed trainer is started again from its last checkpoint, from a budget that every new step
+ * refills. An error that the trainer reports (a mistake of the user, weights out of sync, a bug) ends the stage: it would
+ * only happen again.
  */
 import type { Config } from '../../config/schema.ts';
 import { RunError, UserError } from '../../errors.ts';

@@ -162,6 +162,11 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
   if (isFolder(config.model.name)) config.model.name = absolute(config.model.name, 'model', 'name');
   if (config.eval.model !== undefined && isFolder(config.eval.model))
     config.eval.model = absolute(config.eval.model, 'eval', 'model');
+  config.eval.baselines = config.eval.baselines.map(({ model, ...baseline }, index) =>
+    model !== undefined && isFolder(model)
+      ? { ...baseline, model: absolute(model, 'eval', 'baselines', String(index), 'model') }
+      : { ...baseline, ...(model !== undefined && { model }) },
+  );
   if (config.data.path !== undefined) config.data.path = absolute(config.data.path, 'data', 'path');
   config.task.name = config.task.name.replace(/^(.+\.py)(?=:)/, (path) => absolute(path, 'task', 'name'));
   if (config.task.verifier !== undefined) {

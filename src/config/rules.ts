@@ -282,10 +282,40 @@ function largestDivisor(whole: number, limit: number): number {
   return divisor;
 }
 
-function* checkEval({ eval: { model, modes } }: Config): Generator<Finding> {
+function* checkEval({ eval: { model, modes, samples, controls, baselines } }: Config): Generator<Finding> {
   if (model !== undefined) yield* checkModelName('eval.model', model);
   yield* checkNamedOnce('eval.modes', 'mode', modes);
+  yield* checkNamedOnce('eval.controls', 'control', controls);
+  yield* checkNamedOnce(
+    'eval.baselines',
+    'baseline',
+    baselines.map(({ name }) => name),
+  );
+  if (samples > 1 && !modes.includes('sampled')) {
+    yield {
+      keys: ['eval.samples', 'eval.modes'],
+      message: `${samples} samples of a query need sampled decoding: greedy tries are all the same`,
+      cure: 'add sampled to eval.modes, or remove samples',
+    };
+  }
+  for (const [index, { name, model, openai }] of baselines.entries()) {
+    const keys = [`eval.baselines.${index}`] as const;
+    if (RESERVED.includes(name)) {
+      yield { keys, message: `${name} is the name of a model of the run`, cure: 'choose another name' };
+    }
+    if ((model === undefined) === (openai === undefined)) {
+      const message = `${name} needs either model or openai`;
+      yield { keys, message, cure: 'write model: owner/name, or openai: {base_urls: [...], model: ...}' };
+    } else if (model !== undefined) yield* checkModelName(`eval.baselines.${index}.model`, model);
+    else if (openai?.model === undefined) {
+      const cure = 'write openai.model: the name of the model at the endpoint';
+      yield { keys, message: `${name} does not say which model of the endpoint it is`, cure };
+    }
+  }
 }
+
+/** What the evaluation itself calls its models. */
+const RESERVED = ['base', 'trained'];
 
 function* checkNamedOnce(key: string, what: string, names: readonly string[]): Generator<Finding> {
   if (new Set(names).size !== names.length) {

@@ -37,6 +37,11 @@ const task = z.strictObject({
       question: z.string().optional(),
       reflection: z.string().optional(),
       retry: z.string().optional(),
+      bare_retry: z
+        .string()
+        .optional()
+        .describe('Of the control bare_retry: asks again, with no reflection.'),
+      hint: z.string().optional().describe('Of the control hint: stands in the place of a reflection.'),
     })
     .prefault({})
     .describe("Templates that replace the task's own; {placeholders} are the query's fields."),
@@ -82,6 +87,19 @@ const sampling = z.strictObject({
   max_reflection_tokens: positiveInt.default(512),
 });
 
+const endpoint = z.strictObject({
+  base_urls: z.array(z.url()).min(1),
+  model: z.string().optional().describe('Name of the model at the endpoint. Default: model.name.'),
+  api_key_env: z.string().default('OPENAI_API_KEY').describe('The environment variable that holds the key.'),
+  max_retries: z.int().nonnegative().default(5).describe('Retries of HTTP 429 and 5xx.'),
+  tools: z
+    .enum(['text', 'native'])
+    .default('text')
+    .describe(
+      "How function calling offers the tools: written into the question, or in the request's own field, whose calls the endpoint parses.",
+    ),
+});
+
 const engine = z.strictObject({
   name: z.enum(['vllm', 'openai']).default('vllm').describe('openai: any endpoint that speaks its API.'),
   tensor_parallel: positiveInt.default(1).describe('GPUs that one sampling worker splits the model over.'),
@@ -98,17 +116,7 @@ const engine = z.strictObject({
     .describe('KV cache of an engine on a CPU machine, in GiB.'),
   enforce_eager: z.boolean().default(false).describe('Skip compilation: slower tokens, much faster start.'),
   prefix_caching: z.boolean().default(true),
-  openai: z
-    .strictObject({
-      base_urls: z.array(z.url()).min(1),
-      model: z.string().optional().describe('Name of the model at the endpoint. Default: model.name.'),
-      api_key_env: z
-        .string()
-        .default('OPENAI_API_KEY')
-        .describe('The environment variable that holds the key.'),
-      max_retries: z.int().nonnegative().default(5).describe('Retries of HTTP 429 and 5xx.'),
-    })
-    .optional(),
+  openai: endpoint.optional(),
 });
 
 const workers = z.strictObject({
@@ -229,6 +237,16 @@ const train = z.strictObject({
     .describe('The engine gives its GPU memory back while the trainer computes, for some seconds a step.'),
 });
 
+export const CONTROLS = [
+  'bare_retry',
+  'hint',
+  'donor',
+  'base_reflection',
+  'trained_reflection',
+  'best_of_two',
+  'equal_tokens',
+] as const;
+
 const evaluation = z.strictObject({
   model: z
     .string()
@@ -240,6 +258,34 @@ const evaluation = z.strictObject({
     .min(1)
     .default(['sampled', 'greedy'])
     .describe('sampled uses the sampling section; greedy is temperature 0.'),
+  retry: z
+    .enum(['failed', 'all'])
+    .default('failed')
+    .describe(
+      'failed: what the verifier rejects is retried, as in the paper; all: every answer, so that right ones can be lost.',
+    ),
+  rounds: positiveInt
+    .default(1)
+    .describe('Rounds of reflection and retry, at most; training has one (not in the paper).'),
+  samples: positiveInt
+    .default(1)
+    .describe('First tries of a query under sampled decoding, each with its retries (not in the paper).'),
+  controls: z
+    .array(z.enum(CONTROLS))
+    .default([])
+    .describe(
+      "What else follows the base model's failures, for what a reflection must do better than: a bare retry, a fixed hint, another query's reflection, the base model's reflection with the trained model's retry and the reverse, one more sample, as many more as the tokens of reflection and retry pay for.",
+    ),
+  baselines: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[A-Za-z][\w.-]*$/, 'letters, digits, dots, - and _, a letter first'),
+        model: z.string().min(1).optional().describe('A folder or hub id that vLLM serves.'),
+        openai: endpoint.optional().describe('Or an endpoint.'),
+      }),
+    )
+    .default([])
+    .describe('Other models, untrained here, that try, reflect and retry beside the two.'),
   examples: z.int().nonnegative().default(10).describe('Reflections before and after that the report shows.'),
 });
 

@@ -53,15 +53,29 @@ export const failuresResult = z.object({
 });
 export type FailuresResult = z.output<typeof failuresResult>;
 
+/** Of an episode's completion: tokens of its prompt, where the version of rrr that made it told them. */
+const promptTokens = { prompt_tokens: count.optional() };
+
 /**
- * episode {query, decoding, purpose, failed_answer, rounds}: a first try and, as long as the last try failed, up to
- * `rounds` rounds of reflection and retry. With `failed_answer` (text) the first try is skipped: the first reflection is
- * on that answer. A try whose prompt doesn't fit the model failed with kind "prompt_too_long", one that the endpoint
- * refuses with kind "refused"; where that happens to the reflection, there is none.
+ * episode {query, decoding, purpose, failed_answer, retry}: a first try, skipped where a failed answer (text) is given, and what
+ * `retry` says:
+ *   {kind: reflect, rounds, gated}: up to so many rounds of reflection and retry; gated, until a try passes
+ *   {kind: bare} and {kind: hint}: a retry that follows nothing, or the task's hint in the place of a reflection
+ *   {kind: given, reflection}: a retry that follows this reflection
+ *   {kind: sample, tokens}: first tries once more until one passes or so many tokens are spent, one at least
+ * A try whose prompt doesn't fit the model failed with kind "prompt_too_long", one that the endpoint refuses with kind
+ * "refused"; where that happens to the reflection, there is none.
  */
 export const episodeResult = z.object({
-  first: attempt.nullable(),
-  rounds: z.array(z.object({ reflection: completion.nullable(), retry: attempt })),
+  /** Hash of the first try's prompt, tools included. */
+  prompt: z.string().optional(),
+  first: attempt.extend(promptTokens).nullable(),
+  rounds: z.array(
+    z.object({
+      reflection: completion.extend(promptTokens).nullable(),
+      retry: attempt.extend(promptTokens),
+    }),
+  ),
 });
 export type EpisodeResult = z.output<typeof episodeResult>;
 

@@ -1,31 +1,154 @@
 /** The rows that the renderers share: what is compared, and what is known of the data, the failures and the training. */
-import { MAIN_COMPARISON } from './arms.ts';
+import { BASE, SECOND_TRY, TRAINED } from './arms.ts';
 import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
-import type { ArmReport, BeforeAfter, DecodingReport, Report } from './report.ts';
+import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 /** A table: its head, then its rows. */
 export type Table = readonly (readonly string[])[];
 
-export function comparisonTable({ comparisons }: DecodingReport): Table {
+export interface TitledTable {
+  title: string;
+  table: Table;
+  note?: string;
+}
+
+const COMPARISON_HEAD = ['points', '95 % interval', 'lost', 'won', 'p', 'Holm p'];
+
+export function comparisonTable(
+  comparisons: readonly ComparisonReport[],
+  [before, after] = ['before', 'after'],
+): Table {
   return [
-    ['', 'n', 'before', 'after', 'points', '95 % interval', 'lost', 'won', 'McNemar p'],
-    ...comparisons.map(({ label, result }) => [
-      label,
-      `${result.n}`,
-      side(result, 'before'),
-      side(result, 'after'),
-      points(result.difference),
-      range(result.interval),
-      `${result.only_before}`,
-      `${result.only_after}`,
-      pValue(result.p_value),
+    ['', 'n', `${before}`, `${after}`, ...COMPARISON_HEAD],
+    ...comparisons.map((comparison) => [
+      comparison.label,
+      `${comparison.result.n}`,
+      side(comparison.result, 'before'),
+      side(comparison.result, 'after'),
+      ...change(comparison),
     ]),
   ];
 }
 
 function side(compared: PairedComparison, which: keyof BeforeAfter<unknown>): string {
   return `${percent(compared[which].rate)} % [${range(compared[which].interval)}]`;
+}
+
+function change({ result, adjusted_p }: ComparisonReport): string[] {
+  return [
+    points(result.difference),
+    range(result.interval),
+    `${result.only_before}`,
+    `${result.only_after}`,
+    pValue(result.p_value),
+    pValue(adjusted_p),
+  ];
+}
+
+/** What a decoding has beyond the main comparisons; tables that would be empty are left out. */
+export function furtherTables(report: DecodingReport): TitledTable[] {
+  const { controls, baselines, arms, samples } = report;
+  const rounds = arms[BASE]?.rounds.length ?? 0;
+  return [
+    ...(controls.length > 0 ? controlTables(report) : []),
+    ...(baselines.length > 0
+      ? [
+          {
+            title: 'Baselines and the trained model',
+            table: comparisonTable(baselines, ['baseline', 'trained']),
+          },
+        ]
+      : []),
+    {
+      title: 'From the first answer to the last',
+      table: transitionTable(report),
+      note: 'Where only failures are retried, no right answer can be lost: eval.retry: all retries every one.',
+    },
+    ...(rounds > 2 ? [{ title: 'Passed after so many rounds', table: roundTable(report) }] : []),
+    ...(samples > 1 ? [{ title: 'At least one of k first tries passes', table: passTable(report) }] : []),
+  ];
+}
+
+function controlTables(report: DecodingReport): TitledTable[] {
+  const main = report.comparisons.find(({ name }) => name === SECOND_TRY.name) as ComparisonReport;
+  const gains = [{ ...main, label: 'Own reflections' }, ...report.controls.map(({ gain }) => gain)];
+  const [head = [], ...rows] = comparisonTable(gains);
+  const spent = gains.map(({ after }) => (report.arms[after] as ArmReport).spent);
+  return [
+    {
+      title: "Controls: retries on the base model's failures, before and after training",
+      table: [
+        [...head, 'tokens', 'prompt tokens'],
+        ...rows.map((row, index) => [
+          ...row,
+          `${spent[index]?.completion.toFixed(1)}`,
+          spent[index]?.prompt?.toFixed(1) ?? 'not told',
+        ]),
+      ],
+      note: 'Tokens a failure after training: written after the failed answer, and read as prompts. One more sample is drawn at the temperature of the sampling section, under greedy decoding too.',
+    },
+    {
+      title: "What the trained model's own reflections have over each control",
+      table: comparisonTable(
+        report.controls.map(({ own }) => own),
+        ['control', 'own'],
+      ),
+    },
+  ];
+}
+
+/** Of the arms that make a first try. */
+function ownTries({ arms }: DecodingReport): [name: string, arm: ArmReport][] {
+  return Object.entries(arms).filter(([, { transitions }]) => transitions !== null);
+}
+
+const MODEL_LABELS: Record<string, string> = { [BASE]: 'before training', [TRAINED]: 'after training' };
+const modelLabel = (name: string) => MODEL_LABELS[name] ?? name;
+
+function transitionTable(report: DecodingReport): Table {
+  return [
+    ['', 'right → right', 'right → wrong', 'wrong → right', 'wrong → wrong'],
+    ...ownTries(report).map(([name, { transitions }]) => [
+      modelLabel(name),
+      ...(['right_right', 'right_wrong', 'wrong_right', 'wrong_wrong'] as const).map(
+        (key) => `${transitions?.[key]}`,
+      ),
+    ]),
+  ];
+}
+
+function roundTable(report: DecodingReport): Table {
+  const tries = ownTries(report);
+  const rounds = tries[0]?.[1].rounds ?? [];
+  return [
+    [
+      'rounds',
+      ...tries.map(([name]) => modelLabel(name)),
+      ...ungatedOf(tries).map(([name]) => `${modelLabel(name)}, every answer retried`),
+    ],
+    ...rounds.map((_, round) => [
+      `${round}`,
+      ...tries.map(([, arm]) => share(arm.rounds[round]?.gated as PairedComparison['before'])),
+      ...ungatedOf(tries).map(([, arm]) => share(arm.rounds[round]?.ungated as PairedComparison['before'])),
+    ]),
+  ];
+}
+
+const ungatedOf = (tries: [string, ArmReport][]) => tries.filter(([, { rounds }]) => rounds[0]?.ungated);
+
+function passTable(report: DecodingReport): Table {
+  const tries = ownTries(report);
+  return [
+    ['k', ...tries.map(([name]) => modelLabel(name))],
+    ...(tries[0]?.[1].pass_at ?? []).map(({ k }, index) => [
+      `${k}`,
+      ...tries.map(([, { pass_at }]) => {
+        const { rate = 0, interval = [0, 1] } = pass_at[index] ?? {};
+        return `${percent(rate)} % [${range(interval)}]`;
+      }),
+    ]),
+  ];
 }
 
 function kindTable(kinds: Record<string, BeforeAfter<number>>): Table {
@@ -45,8 +168,8 @@ export function kindTables({ comparisons }: DecodingReport): { title: string; ta
 /** Lengths on the same failed answers; the last line is on each model's own. */
 export function reflectionTable({ arms }: DecodingReport): Table {
   const lengths = (arm: string) => (arms[arm] as ArmReport).reflections;
-  const before = lengths(MAIN_COMPARISON.before);
-  const after = lengths(MAIN_COMPARISON.after);
+  const before = lengths(SECOND_TRY.before);
+  const after = lengths(SECOND_TRY.after);
   const own = (arm: string) => share((arms[arm] as ArmReport).second_try);
   return [
     ['reflections', 'before', 'after'],
@@ -120,6 +243,9 @@ export function runFacts(report: Report): Table {
     ],
   ];
 }
+
+export const STATISTICS_NOTE =
+  'Same queries before and after. Every interval is over the queries of these two models, not over training runs. One share: Wilson (1927); a paired difference: Newcombe (1998), method 10; p: exact McNemar test, two-sided; where a query has several tries, all by query. Holm p: adjusted (Holm 1979) for all comparisons in this report. Lost and won: passed only before, only after.';
 
 export const PAPER_NOTE =
   'Accuracy in % that notes on the paper (arXiv 2505.24726) give, its second try being the first or second try above; recalled ones are from memory, unverified. Not a target: other models, data and prompts.';

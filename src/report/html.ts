@@ -3,11 +3,13 @@ import { drawKl, drawReflectionLengths, drawShares, drawTrainingCurve } from './
 import {
   comparisonTable,
   dataFacts,
+  furtherTables,
   kindTables,
   PAPER_NOTE,
   paperTable,
   reflectionTable,
   runFacts,
+  STATISTICS_NOTE,
   type Table,
   trainingFacts,
 } from './facts.ts';
@@ -36,7 +38,8 @@ export function renderHtml(report: Report): string {
 <p class="models"><code>${report.models.base}</code></p>
 </header>
 <main>
-<section class="verdict"><ul>${report.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></section>
+<section class="verdict"><ul>${report.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul>
+<p class="note">${STATISTICS_NOTE}</p></section>
 ${report.decodings.map(renderDecoding)}
 ${
   steps.length === 0
@@ -67,10 +70,10 @@ function renderDecoding(report: DecodingReport): Html {
   const { decoding, comparisons } = report;
   return html`<section><h2>${decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}</h2>
 <div class="cards">${comparisons.map(
-    ({ label, result }) => html`<div class="card ${outcomeOf(result).split(' ')[0] ?? ''}">
-<p>${label}</p>
-<p class="big">${percent(result.before.rate)} <span>→</span> ${percent(result.after.rate)} %</p>
-<p>${points(result.difference)} points, p = ${pValue(result.p_value)}, n = ${result.n}</p>
+    (comparison) => html`<div class="card ${outcomeOf(comparison).split(' ')[0] ?? ''}">
+<p>${comparison.label}</p>
+<p class="big">${percent(comparison.result.before.rate)} <span>→</span> ${percent(comparison.result.after.rate)} %</p>
+<p>${points(comparison.result.difference)} points: ${outcomeOf(comparison)}, Holm p = ${pValue(comparison.adjusted_p)}, n = ${comparison.result.n}</p>
 </div>`,
   )}</div>
 ${chart(
@@ -80,9 +83,11 @@ ${chart(
     comparisons.map(({ label, result }) => ({ label, before: result.before, after: result.after })),
   ),
 )}
-${table(comparisonTable(report))}
-<p class="note">Same queries before and after. Intervals: Wilson for one share, Newcombe (1998, method 10) for a paired
-difference. Lost and won: passed only before, only after. p: McNemar, exact, two-sided.</p>
+${table(comparisonTable(report.comparisons))}
+${furtherTables(report).map(
+  ({ title, table: rows, note }) =>
+    html`<h3>${title}</h3>${table(rows)}${note === undefined ? '' : html`<p class="note">${note}</p>`}`,
+)}
 ${table(reflectionTable(report))}
 <div class="columns">
 ${kindTables(report).map(({ title, table: rows }) => html`<div><h3>Verdicts, ${title}</h3>${table(rows)}</div>`)}

@@ -2,11 +2,13 @@
 import {
   comparisonTable,
   dataFacts,
+  furtherTables,
   kindTables,
   PAPER_NOTE,
   paperTable,
   reflectionTable,
   runFacts,
+  STATISTICS_NOTE,
   type Table,
   trainingFacts,
 } from './facts.ts';
@@ -16,6 +18,7 @@ export function renderMarkdown(report: Report): string {
   return [
     `# Reflect, Retry, Reward: ${inline(report.task)}`,
     report.verdict.map((sentence) => `- ${sentence}`).join('\n'),
+    STATISTICS_NOTE,
     ...report.decodings.map(renderDecoding),
     '## Run',
     ...[dataFacts(report), trainingFacts(report), runFacts(report)].map(table),
@@ -31,7 +34,12 @@ export function renderMarkdown(report: Report): string {
 function renderDecoding(report: DecodingReport): string {
   return [
     `## ${report.decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}`,
-    table(comparisonTable(report)),
+    table(comparisonTable(report.comparisons)),
+    ...furtherTables(report).flatMap(({ title, table: rows, note }) => [
+      `### ${title}`,
+      table(rows),
+      ...(note === undefined ? [] : [note]),
+    ]),
     table(reflectionTable(report)),
     ...kindTables(report).flatMap(({ title, table: rows }) => [`### Verdicts, ${title}`, table(rows)]),
   ].join('\n\n');

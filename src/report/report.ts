@@ -2,9 +2,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
 import type { EvalRecord, Tally } from '../run/records.ts';
-import type { Comparison } from './arms.ts';
+import type { Comparison, Control } from './arms.ts';
 import type { PaperRow } from './paper.ts';
-import type { PairedComparison, Proportion } from './statistics.ts';
+import type { Interval, PairedComparison, Proportion } from './statistics.ts';
 
 export type Decoding = Config['eval']['modes'][number];
 
@@ -45,7 +45,12 @@ export interface Report {
 /** All arms under one decoding. */
 export interface DecodingReport {
   decoding: Decoding;
+  /** First tries of a query. */
+  samples: number;
   comparisons: ComparisonReport[];
+  controls: ControlReport[];
+  /** The trained model beside each baseline. */
+  baselines: ComparisonReport[];
   /** By the arm's name. */
   arms: Record<string, ArmReport>;
   /** Of the main comparison: the first queries in the order of the data, not picked. */
@@ -54,14 +59,41 @@ export interface DecodingReport {
 
 export interface ComparisonReport extends Comparison {
   result: PairedComparison;
+  /** The p-value after Holm (1979), over all comparisons of the report. */
+  adjusted_p: number;
   /** How the compared tries ended, by kind of verdict. Null where several tries count as one. */
   kinds: Record<string, BeforeAfter<number>> | null;
 }
 
+export interface ControlReport {
+  control: Control;
+  label: string;
+  /** The control before and after training. */
+  gain: ComparisonReport;
+  /** The control, after training, and the trained model's own reflections. */
+  own: ComparisonReport;
+}
+
 export interface ArmReport {
-  /** Retries that passed, of the queries that failed at the first try: other queries than another arm's. */
+  /** Failed first tries whose retries, in any round, passed: other queries than another arm's. */
   second_try: Proportion;
+  /** From the first answer to the last one, where the arm has first tries. */
+  transitions: Transitions | null;
+  /** Passed after 0, 1, ... rounds: by then (gated), and at that very answer (ungated; null where only failures are retried). */
+  rounds: { gated: Proportion; ungated: Proportion | null }[];
+  /** Chance that at least one of 1, 2, 4, ... first tries passes; empty where a query has one. */
+  pass_at: { k: number; rate: number; interval: Interval }[];
   reflections: Lengths;
+  /** Mean tokens that a query cost after its failed first try, and the tokens of the prompts: null where they weren't told. */
+  spent: { completion: number; prompt: number | null };
+}
+
+/** Counts of answers by how the first and the last try ended. */
+export interface Transitions {
+  right_right: number;
+  right_wrong: number;
+  wrong_right: number;
+  wrong_wrong: number;
 }
 
 export interface BeforeAfter<T> {

@@ -15,7 +15,9 @@ export type Interval = readonly [low: number, high: number];
 
 /** The same queries under two conditions. */
 export interface PairedComparison {
+  /** Tries; `queries` of them are of different queries. */
   n: number;
+  queries: number;
   both: number;
   only_before: number;
   only_after: number;
@@ -121,6 +123,7 @@ export function comparePaired(pairs: readonly { before: boolean; after: boolean 
   const after = proportion(both + only_after, n);
   return {
     n,
+    queries: n,
     both,
     only_before,
     only_after,

@@ -8,13 +8,15 @@ export function renderTerminal(report: Report): string {
 }
 
 function renderDecoding({ decoding, comparisons }: DecodingReport): string {
-  const rows = comparisons.map(({ label, result: { n, before, after, difference, interval, p_value } }) => [
-    label,
-    `${percent(before.rate)} % → ${percent(after.rate)} %`,
-    `${points(difference)} points`,
-    `[${range(interval)}]`,
-    `p = ${pValue(p_value)}`,
-    `n = ${n}`,
-  ]);
+  const rows = comparisons.map(
+    ({ label, adjusted_p, result: { n, before, after, difference, interval } }) => [
+      label,
+      `${percent(before.rate)} % → ${percent(after.rate)} %`,
+      `${points(difference)} points`,
+      `[${range(interval)}]`,
+      `Holm p = ${pValue(adjusted_p)}`,
+      `n = ${n}`,
+    ],
+  );
   return `${decoding} decoding\n${alignColumns(rows, '  ').join('\n')}\n`;
 }

@@ -1,65 +1,145 @@
-/** What a report's numbers say, in sentences a person can hold it to. */
-import { MAIN_COMPARISON } from './arms.ts';
+/** What a report's numbers say, in sentences a person can hold it to: losses as loudly as gains. */
+import type { Comparison, Control } from './arms.ts';
 import { percent, points, pValue, range } from './format.ts';
-import type { DecodingReport, Report } from './report.ts';
+import type { ComparisonReport, ControlReport, Decoding, DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 const SIGNIFICANT = 0.05;
 
+/** One sentence for every measure under every decoding, then what the controls leave, and what none of it says. */
 export function judge(decodings: readonly DecodingReport[], reward: Report['reward']): string[] {
-  const find = (decoding: DecodingReport['decoding']) => {
-    const found = decodings.find((report) => report.decoding === decoding);
-    return found && mainResult(found);
-  };
-  const sampled = find('sampled');
-  const greedy = find('greedy');
   return [
-    ...(sampled ? [`Sampled decoding: ${describe(sampled)}`] : []),
-    ...(greedy ? [`Greedy decoding: ${describe(greedy)}${holds(sampled, greedy)}`] : []),
-    ...(greedy
-      ? []
-      : ['Greedy decoding was not evaluated, so a gain may be sharpening: eval.modes: [sampled, greedy].']),
-    judgeControl(decodings.map(mainResult), reward),
+    ...decodings.flatMap(({ decoding, comparisons }) => comparisons.map((each) => say(decoding, each))),
+    ...decodings.flatMap(sayControls),
+    ...sayWhatIsMissing(decodings),
+    sayReward(decodings, reward),
+    'The intervals and p-values are over the queries of these two models: how another training run would turn out they do not say (rrr compare RUN RUN joins several).',
   ];
 }
 
 /** The second tries on the base model's failures. */
-export function mainResult({ comparisons }: DecodingReport): PairedComparison {
-  const found = comparisons.find(({ name }) => name === MAIN_COMPARISON.name);
-  if (!found) throw new Error(`the report has no comparison ${MAIN_COMPARISON.name}`);
-  return found.result;
+export function mainResult(report: DecodingReport): PairedComparison {
+  return mainComparison(report).result;
+}
+
+export function mainComparison({ comparisons }: DecodingReport): ComparisonReport {
+  const found = comparisons.find(({ name }) => name === 'second_try');
+  if (!found) throw new Error('the report has no comparison second_try');
+  return found;
 }
 
 export type Outcome = 'gain' | 'loss' | 'no change shown';
 
-export function outcomeOf({ difference, p_value }: PairedComparison): Outcome {
-  if (p_value >= SIGNIFICANT) return 'no change shown';
-  return difference > 0 ? 'gain' : 'loss';
+/** By the p-value that Holm's method leaves. */
+export function outcomeOf({ result, adjusted_p }: Pick<ComparisonReport, 'result' | 'adjusted_p'>): Outcome {
+  if (adjusted_p >= SIGNIFICANT) return 'no change shown';
+  return result.difference > 0 ? 'gain' : 'loss';
 }
 
-function describe(second: PairedComparison): string {
-  if (second.n === 0) return 'the base model failed nothing, so there is no second try to compare.';
-  const { before, after, interval, difference, p_value, n } = second;
-  return (
-    `second tries on the base model's ${n} failures pass ${percent(before.rate)} % before and ${percent(after.rate)} % after training ` +
-    `(${points(difference)} points, 95 % interval ${range(interval)}, exact McNemar p = ${pValue(p_value)}): ${outcomeOf(second)}.`
-  );
+const DECODING_NAMES: Record<Decoding, string> = { sampled: 'Sampled decoding', greedy: 'Greedy decoding' };
+
+/** In plain words, of 100 answers; `now` after training, `then` before. */
+const PLAIN: Record<Comparison['outcome'], (now: string, then: string) => string> = {
+  first: (now, then) => `its first answer is right ${now} times in 100; before, ${then}`,
+  retry: (now, then) => `when wrong, it now fixes ${now} of 100 answers after reflecting; before, ${then}`,
+  any: (now, then) =>
+    `with a second try where the first failed it is right ${now} times in 100; before, ${then}`,
+  last: (now, then) =>
+    `reflecting on every answer, right or wrong, it ends right ${now} times in 100; before, ${then}`,
+};
+
+function say(decoding: Decoding, comparison: ComparisonReport): string {
+  const { label, outcome, result } = comparison;
+  const start = `${DECODING_NAMES[decoding]}, ${lower(label)}:`;
+  if (result.n === 0) return `${start} the base model failed nothing, so there is nothing to compare.`;
+  const { before, after } = result;
+  const inHundred = (rate: number) => `${Math.round(100 * rate)}`;
+  return `${start} ${PLAIN[outcome](inHundred(after.rate), inHundred(before.rate))}. ${sayChange(comparison)}`;
 }
 
-function holds(sampled: PairedComparison | undefined, greedy: PairedComparison): string {
-  if (!sampled || outcomeOf(sampled) !== 'gain') return '';
-  return outcomeOf(greedy) === 'gain'
-    ? ' The gain holds under greedy decoding.'
-    : ' The gain of sampling does not hold under greedy decoding: it may be sharpening.';
+/** "A loss of 3.4 points (27.2 % to 23.8 %; 95 % interval −4.5 to −2.3, p = 6.0e-9, n = 1487)." */
+function sayChange(comparison: ComparisonReport): string {
+  const { before, after, difference, n, queries } = comparison.result;
+  const outcome = outcomeOf(comparison);
+  const size = `${percent(Math.abs(difference))} points`;
+  const said =
+    outcome === 'no change shown'
+      ? `No change shown: ${points(difference)} points`
+      : `A ${outcome} of ${size}`;
+  const over = queries === n ? `n = ${n}` : `${n} tries of ${queries} queries`;
+  return `${said} (${percent(before.rate)} % to ${percent(after.rate)} %; ${sayStatistics(comparison)}, ${over}).`;
 }
 
-function judgeControl(results: readonly PairedComparison[], reward: Report['reward']): string {
+function sayStatistics({ result, adjusted_p }: ComparisonReport): string {
+  return `95 % interval ${range(result.interval)}, Holm p = ${pValue(adjusted_p)}`;
+}
+
+/** Controls whose reflection or retry is the other model's: they tell which of the two improved. */
+const MIXED: readonly Control[] = ['base_reflection', 'trained_reflection'];
+
+function sayControls(report: DecodingReport): string[] {
+  const { decoding, controls } = report;
+  const { n, after, difference } = mainResult(report);
+  if (controls.length === 0 || n === 0) return [];
+  const rivals = controls.filter(({ control }) => !MIXED.includes(control));
+  const mixed = controls.filter(({ control }) => MIXED.includes(control));
+  const start = `${DECODING_NAMES[decoding]}, on the same failures`;
+  const said: string[] = [];
+  if (rivals.length > 0) {
+    const best = rivals.reduce((one, other) =>
+      other.gain.result.after.rate > one.gain.result.after.rate ? other : one,
+    );
+    said.push(
+      `${start}, after training: its own reflections fix ${percent(after.rate)} %, ${rivals.map(sayControl).join(', ')}. ${sayBest(best)}`,
+    );
+  }
+  if (mixed.length > 0) {
+    const parts = mixed.map(({ label, gain }) => `${lower(label)}, ${points(gain.result.difference)}`);
+    said.push(`${start}, who improved: of the change of ${points(difference)} points, ${parts.join('; ')}.`);
+  }
+  return said;
+}
+
+const sayControl = ({ label, gain }: ControlReport) => `${lower(label)} ${percent(gain.result.after.rate)} %`;
+
+function sayBest({ label, own }: ControlReport): string {
+  const outcome = outcomeOf(own);
+  const over = `the best of these, ${lower(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
+  if (outcome === 'gain') return `Its own reflections are better than ${over}.`;
+  return outcome === 'loss'
+    ? `Its own reflections are worse than ${over}: what was gained is not reflecting.`
+    : `Its own reflections are not shown to be better than ${over}: the gain needs no reflection of its own.`;
+}
+
+function sayWhatIsMissing(decodings: readonly DecodingReport[]): string[] {
+  const said: string[] = [];
+  if (!decodings.some(({ decoding }) => decoding === 'greedy'))
+    said.push(
+      'Greedy decoding was not evaluated, so a gain may be sharpening: eval.modes: [sampled, greedy].',
+    );
+  if (decodings.every(({ controls }) => controls.length === 0))
+    said.push(
+      'No control was run: a bare retry, or a reflection that is not its own, may do as well. eval.controls: [bare_retry, hint, donor] tells.',
+    );
+  return said;
+}
+
+function sayReward(decodings: readonly DecodingReport[], reward: Report['reward']): string {
   if (reward === null) return 'The trained model comes from another run, which tells how it was trained.';
   if (reward === 'verifier') {
     return "The reward was the verifier's. The control to hold it against is the same run with train.reward: shuffled.";
   }
-  const gained = results.some((result) => outcomeOf(result) === 'gain');
-  return gained
-    ? 'This is the control, trained on a shuffled reward, and yet it gained: distrust every gain measured this way.'
-    : 'This is the control, trained on a shuffled reward: it should not gain, and it did not.';
+  const measures = decodings.flatMap(({ decoding, comparisons }) =>
+    comparisons.map((comparison) => ({ decoding, comparison })),
+  );
+  const moved = measures.filter(({ comparison }) => outcomeOf(comparison) !== 'no change shown');
+  const start = 'This is the control, trained on a shuffled reward, which teaches nothing:';
+  if (moved.length === 0) return `${start} none of its ${measures.length} measures is shown to have moved.`;
+  const said = moved.map(
+    ({ decoding, comparison: { label, result } }) =>
+      `${lower(label)}, ${decoding}, by ${points(result.difference)}`,
+  );
+  return `${start} and yet ${moved.length} of its ${measures.length} measures moved (points: ${said.join('; ')}). Training alone moves answers by so much: hold every gain against that, not against zero.`;
 }
+
+const lower = (text: string) => `${text[0]?.toLowerCase()}${text.slice(1)}`;

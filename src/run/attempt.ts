@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { Config } from '../config/schema.ts';
+import { type Config, resolvedConfigSchema } from '../config/schema.ts';
 import { InterruptedError, UserError } from '../errors.ts';
 import { makeRunDirectory } from './directory.ts';
 import { readJson, replaceJson } from './files.ts';
@@ -24,6 +24,8 @@ export interface StageIdentity {
   command: string;
   /** The part of the config that decides its result. How fast and where it is made may change on the way. */
   decides(config: Config): object;
+  /** The config to go on under where a stage that is finished under `done` is asked for more, null where it isn't. */
+  widen?(done: Config, now: Config): Config | null;
 }
 
 export interface AttemptRequest {
@@ -39,6 +41,7 @@ export type Attempt =
   | {
       finished: false;
       paths: RunPaths;
+      config: Config;
       log: Logger;
       /** An earlier attempt may have left work. */
       resumed: boolean;
@@ -48,21 +51,25 @@ export type Attempt =
 
 /** Throws UserError when the run directory can't take the stage. */
 export function beginAttempt(request: AttemptRequest): Attempt {
-  const { run, stage, config } = request;
+  const { run, stage } = request;
   const paths = runPaths(run);
-  const decides = flatten(stage.decides(config));
-  if (checkStage(request, decides)?.status === 'finished') return { finished: true, paths };
+  const decides = flatten(stage.decides(request.config));
+  const before = checkStage(request, decides);
+  const wider = before?.status === 'finished' ? widen(stage, paths, request.config) : null;
+  const isDone = (record: StageRecord | undefined) => record?.status === 'finished' && wider === null;
+  if (isDone(before)) return { finished: true, paths };
+  const config = wider ?? request.config;
   makeRunDirectory(run);
   const unlock = lockRun(paths.lock);
   try {
     const record = checkStage(request, decides); // again: another process may have ended it meanwhile
-    if (record?.status === 'finished')
-      throw new UserError(`the ${stage.name} stage of ${run} has just been finished`);
+    if (isDone(record)) throw new UserError(`the ${stage.name} stage of ${run} has just been finished`);
     mkdirSync(paths.stage(stage.name), { recursive: true });
     replaceJson(paths.stageConfig(stage.name), config);
     replaceJson(paths.stageDecides(stage.name), decides);
     return {
       paths,
+      config,
       log: openLog(paths),
       finished: false,
       resumed: record !== undefined,
@@ -72,6 +79,10 @@ export function beginAttempt(request: AttemptRequest): Attempt {
     unlock();
     throw error;
   }
+}
+
+function widen({ name, widen }: StageIdentity, paths: RunPaths, now: Config): Config | null {
+  return widen?.(resolvedConfigSchema.parse(readJson(paths.stageConfig(name))), now) ?? null;
 }
 
 async function runWork<T>(

@@ -153,6 +153,8 @@ export type TrainSummary = z.output<typeof trainSummary>;
 export const evalRecord = z.object({
   arm: z.string(),
   decoding: z.enum(['sampled', 'greedy']),
+  /** Number of the query's sample under this decoding, from 0. */
+  sample: count.default(0),
   id: z.string(),
   episode: episodeResult,
 });

@@ -19,10 +19,13 @@ export function decideData({ seed, task, data }: Config) {
   const { processes, ...verifier } = task.verifier ?? {};
   // Rows that stop one run are skipped by the other: what is kept is the same.
   const { on_bad_row, path, ...rows } = data;
+  // Only controls of the evaluation are asked with these.
+  const { bare_retry, hint, ...prompts } = task.prompts;
   return {
     seed,
     task: {
       ...task,
+      prompts,
       name: taskIdentity(task.name),
       verifier: task.verifier && { ...verifier, command: commandIdentity(task.verifier.command) },
     },
@@ -46,4 +49,23 @@ export function decideTraining(config: Config) {
     ...train
   } = config.train;
   return { ...decideFailures(config), train };
+}
+
+/**
+ * What an evaluation's episodes follow from. How many of them there are (modes, samples, controls, baselines) may grow: what is
+ * done stays. Defaults of keys that earlier versions didn't know are left out, so that what these finished stays finished.
+ */
+export function decideEvaluation(config: Config) {
+  const { model, retry, rounds } = config.eval;
+  const { bare_retry, hint } = config.task.prompts;
+  return {
+    ...decideTraining(config),
+    eval: {
+      model: model && modelIdentity(model),
+      ...(retry !== 'failed' && { retry }),
+      ...(rounds !== 1 && { rounds }),
+      ...(bare_retry !== undefined && { bare_retry }),
+      ...(hint !== undefined && { hint }),
+    },
+  };
 }

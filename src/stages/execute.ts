@@ -25,13 +25,13 @@ export interface StageRequest {
 
 /** Returns the stage's summary, also where an earlier attempt had finished it. Throws an RrrError. */
 export async function executeStage<Summary>(stage: Stage<Summary>, request: StageRequest): Promise<Summary> {
-  const { config, run, signal } = request;
-  for (const name of stage.needs(config)) requireFinished(run, findStage(name), config);
+  const { run, signal } = request;
+  for (const name of stage.needs(request.config)) requireFinished(run, findStage(name), request.config);
   const work = await stage.load();
   const attempt = beginAttempt({ ...request, stage });
   const { paths } = attempt;
   if (attempt.finished) return work.readSummary(paths);
-  const { log, resumed } = attempt;
+  const { config, log, resumed } = attempt;
   if (request.resume && !resumed)
     request.progress.note(`there is no ${stage.name} stage to go on with in ${run}: it starts anew`);
   await attempt.during(async () => {

@@ -160,7 +160,7 @@ test('training and evaluation are counted from what is on disk', async () => {
     state: 'interrupted',
     stages: [
       { stage: 'train', done: 2, total: 5, kinds: {} },
-      { stage: 'eval', done: 3, total: null, kinds: { passed: 1, missed_target: 1 } },
+      { stage: 'eval', done: 3, total: null, kinds: { 'base passed': 1, 'base missed_target': 1 } },
     ],
   });
   const text = (await start(['status', 'runs/a'])).stdout;
@@ -168,8 +168,8 @@ test('training and evaluation are counted from what is on disk', async () => {
     'run    runs/a: interrupted; --resume goes on',
     'train  finished, 2/5 steps, 1 min 30 s',
     'eval   interrupted, 3 episodes, 1 min 30 s',
-    '       first tries passed 1',
-    '       first tries missed_target 1',
+    '       first tries base passed 1',
+    '       first tries base missed_target 1',
   ]);
 });
 

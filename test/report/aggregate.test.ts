@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { aggregate } from '../../src/report/aggregate.ts';
+import { aggregate, allComparisons } from '../../src/report/aggregate.ts';
 import { renderHtml } from '../../src/report/html.ts';
 import { renderMarkdown } from '../../src/report/markdown.ts';
-import { mcnemarExact } from '../../src/report/statistics.ts';
+import { holm, mcnemarExact } from '../../src/report/statistics.ts';
 import { renderTerminal } from '../../src/report/terminal.ts';
-import { attempt, episode, input } from './fixture.ts';
+import { attempt, input } from './fixture.ts';
 
 /** The comparisons by their names, and the arms, under sampled decoding. */
 function sampled() {
@@ -74,44 +74,12 @@ test('the order of the journal does not matter; a query without its records is a
   );
 });
 
-test('the verdict says whether a gain holds greedily, and whether this was the control', () => {
-  const gain = input.records.map((record) =>
-    record.arm === 'trained_on_base' ? { ...record, episode: episode(null, true) } : record,
-  );
-  const sampledOnly = input.records.map((record, i) =>
-    record.decoding === 'sampled' ? (gain[i] ?? record) : record,
-  );
-  const say = (records: typeof input.records, reward: 'verifier' | 'shuffled') =>
-    aggregate({
-      ...input,
-      records,
-      config: { ...input.config, train: { ...input.config.train, reward } },
-    }).verdict.join('\n');
-  expect(say(gain, 'verifier')).toContain('holds under greedy decoding');
-  expect(say(sampledOnly, 'verifier')).toContain('does not hold under greedy decoding');
-  expect(say(input.records, 'verifier')).toContain('no change shown');
-  expect(say(input.records, 'shuffled')).toContain('should not gain, and it did not');
-  expect(say(gain, 'shuffled')).toContain('distrust every gain');
-  expect(say(sampledOnly, 'shuffled')).toContain('distrust every gain');
-});
-
-test('a p-value between 0.05 and 0.1 is no gain', () => {
-  // Of the ten failures the base model passes 2 and 3 at the second try, this one 3 to 10.
-  const records = input.records.map((record) => {
-    const index = Number(record.id.slice(1));
-    const passed = index >= 3 && index <= 10;
-    return record.arm === 'trained_on_base' ? { ...record, episode: episode(null, passed) } : record;
-  });
-  const [sampled] = aggregate({ ...input, records }).verdict;
-  expect(sampled).toContain('exact McNemar p = 0.0703): no change shown.');
-});
-
-test('what was evaluated under one decoding only says so', () => {
-  const one = (mode: 'sampled' | 'greedy') =>
-    aggregate({ ...input, config: { ...input.config, eval: { ...input.config.eval, modes: [mode] } } })
-      .verdict;
-  expect(one('sampled')[1]).toContain('Greedy decoding was not evaluated');
-  expect(one('greedy').join()).not.toContain('Sampled decoding');
+test('p-values are adjusted for all comparisons of the report, under both decodings', () => {
+  const all = aggregate(input).decodings.flatMap(allComparisons);
+  const p = all.map(({ result }) => result.p_value);
+  expect(p).toHaveLength(6);
+  expect(all.map(({ adjusted_p }) => adjusted_p)).toEqual(holm(p));
+  expect(all.map(({ adjusted_p }) => adjusted_p)).not.toEqual(p);
 });
 
 test('text for terminals and Markdown', () => {

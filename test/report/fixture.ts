@@ -39,7 +39,13 @@ export function episode(
 /** Queries 0 and 1 pass at once. Of 2..11 the base retry passes 2 and 3, the trained one 3 to 8; the first try after training passes 0, 2, 3. */
 function records(decoding: Decoding): EvalRecord[] {
   return Array.from({ length: 12 }, (_, i) => i).flatMap((i) => {
-    const record = (arm: string, episode: EvalRecord['episode']) => ({ arm, decoding, id: `q${i}`, episode });
+    const record = (arm: string, episode: EvalRecord['episode']) => ({
+      arm,
+      decoding,
+      sample: 0,
+      id: `q${i}`,
+      episode,
+    });
     const first = i < 2;
     const trained = i === 0 || i === 2 || i === 3;
     return [

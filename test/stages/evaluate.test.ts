@@ -2,13 +2,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Launcher } from '../../src/launch/launcher.ts';
 import { LocalLauncher } from '../../src/launch/local.ts';
 import { findPython } from '../../src/launch/python.ts';
-import { ARMS, type Arm } from '../../src/report/arms.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { silentProgress } from '../../src/run/progress.ts';
 import type { EvalRecord } from '../../src/run/records.ts';
@@ -113,7 +112,13 @@ test('what a worker is asked: a decoding, the purpose that seeds follow from, wh
     calls.map(({ method, params }) => ({ model: options.model, method, params })),
   );
   const query = { id: 'q7', index: 7, fields: { target: 7 } };
-  const params = { query, decoding: 'greedy', purpose: 'eval', failed_answer: null, rounds: 1 };
+  const params = {
+    query,
+    decoding: 'greedy',
+    purpose: 'eval',
+    failed_answer: null,
+    retry: { kind: 'reflect', rounds: 1, gated: true },
+  };
   const trained = { model: runPaths(run).trainedModel, method: 'episode' };
   const aboutIt = asked.filter((call) => JSON.stringify(call.params.query) === JSON.stringify(query));
   expect(aboutIt).toHaveLength(3);
@@ -126,19 +131,115 @@ test('what a worker is asked: a decoding, the purpose that seeds follow from, wh
   );
 });
 
-test('an arm that starts from the failures of another arm of its model waits for them', async () => {
-  const again: Arm = { name: 'base_again', model: 'base', failuresOf: 'base', rounds: 2 };
-  (ARMS as Arm[]).push(again);
-  onTestFinished(() => void (ARMS as Arm[]).pop());
+describe('with controls', () => {
+  const CONTROLS = [
+    'bare_retry',
+    'hint',
+    'donor',
+    'base_reflection',
+    'trained_reflection',
+    'best_of_two',
+    'equal_tokens',
+  ] as const;
+
+  test('each is given what it stands for, and starts no more engines than the order of its needs asks for', async () => {
+    config = { ...config, eval: { ...config.eval, modes: ['sampled'], controls: [...CONTROLS] } };
+    const report = await evaluateRun();
+    const said = (arm: string, id: string) =>
+      readRecords().find((record) => record.arm === arm && record.id === id)?.episode.rounds[0]?.retry
+        .completion;
+    const failed = 'base says sampled 5';
+    expect(said('bare_retry_trained', 'q5')).toBe(`bare after: ${failed}, given: None`);
+    expect(said('base_reflection', 'q5')).toBe(`given after: ${failed}, given: base on: ${failed}`);
+    expect(said('trained_reflection', 'q5')).toBe(`given after: ${failed}, given: model on: ${failed}`);
+    expect(said('donor_trained', 'q5')).toBe(`given after: ${failed}, given: model on: base says sampled 6`);
+    expect(said('donor_base', 'q29')).toBe(
+      'given after: base says sampled 29, given: base on: base says sampled 1',
+    );
+    // Of the 22 failures, see fake_episodes.py.
+    const fixed = Object.fromEntries(
+      (report.decodings[0]?.controls ?? []).map(({ control, gain }) => [
+        control,
+        [gain.result.before.k, gain.result.after.k, gain.result.n],
+      ]),
+    );
+    expect(fixed).toEqual({
+      bare_retry: [3, 3, 22],
+      hint: [2, 2, 22],
+      donor: [4, 7, 22],
+      base_reflection: [4, 7, 22],
+      trained_reflection: [4, 4, 22],
+      best_of_two: [7, 7, 22],
+      equal_tokens: [7, 7, 22],
+    });
+    expect(report.decodings[0]?.controls[0]?.own.result).toMatchObject({ before: { k: 3 }, after: { k: 7 } });
+    expect(report.decodings[0]?.arms.trained_on_base?.spent).toEqual({ completion: 10, prompt: null });
+    // Base, trained, and base again with the trained model's reflections; two workers each.
+    expect(launches).toBe(6);
+  });
+
+  test('a finished evaluation goes on where more is asked of it, and keeps what it has', async () => {
+    config = { ...config, eval: { ...config.eval, modes: ['sampled'], controls: ['hint'] } };
+    await evaluateRun();
+    const before = readRecords();
+    const asked = { ...config, eval: { ...config.eval, controls: ['bare_retry' as const], samples: 2 } };
+    config = asked;
+    await expect(evaluateRun()).rejects.toThrow('is finished');
+    const report = await evaluateRun({ resume: true });
+    expect(readRecords().slice(0, before.length)).toEqual(before);
+    expect(report.decodings[0]?.controls.map(({ control }) => control)).toEqual(['hint', 'bare_retry']);
+    expect(report.decodings[0]?.comparisons[0]?.result).toMatchObject({ n: 60, queries: 30 });
+    const started = launches;
+    config = { ...asked, eval: { ...asked.eval, samples: 1, controls: [] } };
+    expect((await evaluateRun({ resume: true })).decodings).toEqual(report.decodings);
+    expect(launches).toBe(started);
+  });
+});
+
+test('ungated, right answers are retried as well, and the report tells which were lost', async () => {
+  config = { ...config, eval: { ...config.eval, modes: ['sampled'], retry: 'all', rounds: 2 } };
+  const [report] = (await evaluateRun()).decodings;
+  // Of 0..29, multiples of 4 are right at first (8), and of 5 after a retry: 0 and 20 stay right.
+  expect(report?.arms.base?.transitions).toEqual({
+    right_right: 2,
+    right_wrong: 6,
+    wrong_right: 4,
+    wrong_wrong: 18,
+  });
+  const [none, one, two] = report?.arms.base?.rounds ?? [];
+  expect([none?.gated.k, one?.gated.k, two?.gated.k]).toEqual([8, 12, 12]);
+  expect([none?.ungated?.k, one?.ungated?.k, two?.ungated?.k]).toEqual([8, 6, 6]);
+  expect(report?.comparisons.find(({ name }) => name === 'last_answer')?.result).toMatchObject({
+    before: { k: 6 },
+    after: { k: 15 },
+  });
+});
+
+test('a baseline tries, reflects and retries by itself, beside the trained model', async () => {
+  const scripted = new ScriptedLauncher({
+    call: (call, worker) =>
+      worker.answer(call, worker.options.model === 'big' ? episode(true) : episode(false, true)),
+  });
+  launcher = scripted;
+  const openai = {
+    base_urls: ['http://host:1/v1'],
+    model: 'big',
+    api_key_env: 'KEY',
+    max_retries: 1,
+    tools: 'native' as const,
+  };
+  config = {
+    ...config,
+    eval: { ...config.eval, modes: ['sampled'], baselines: [{ name: 'Big-72B', openai }] },
+  };
   const report = await evaluateRun();
-  const records = readRecords().filter(({ arm }) => arm === again.name);
-  expect(records).toHaveLength(2 * 22);
-  for (const { decoding, id, episode } of records) {
-    expect(episode.rounds[0]?.reflection?.completion).toBe(`base on: base says ${decoding} ${id.slice(1)}`);
-    expect(episode.rounds).toHaveLength(Number(id.slice(1)) % 5 === 0 ? 1 : 2);
-  }
-  expect(report.decodings[0]?.arms.base_again?.second_try).toMatchObject({ k: 4, n: 22 });
-  expect(launches).toBe(4);
+  const big = scripted.workers.filter(({ options }) => options.model === 'big');
+  expect(big.map((worker) => worker.config.engine)).toEqual(
+    Array(2).fill(expect.objectContaining({ name: 'openai', openai })),
+  );
+  const [first, overall] = report.decodings[0]?.baselines ?? [];
+  expect(first?.result).toMatchObject({ before: { k: 30 }, after: { k: 0 } });
+  expect(overall?.result).toMatchObject({ before: { k: 30 }, after: { k: 30 } });
 });
 
 test('an interrupted evaluation resumes without asking twice, and its report is that of an unbroken one', async () => {
@@ -178,7 +279,7 @@ test('a model that another run trained needs no training here', async () => {
   });
   expect(report.models.trained).toBe(model);
   expect(report.reward).toBeNull();
-  expect(report.verdict.at(-1)).toContain('another run');
+  expect(report.verdict.join()).toContain('another run');
   expect(readFileSync(paths.report('md'), 'utf8')).toContain('by another run');
   config = { ...config, eval: { ...config.eval, model: undefined } };
   await expect(evaluateRun()).rejects.toThrow('no finished train stage');

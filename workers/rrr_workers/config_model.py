@@ -27,6 +27,8 @@ class Prompts(BaseModel):
     question: str | None = None
     reflection: str | None = None
     retry: str | None = None
+    bare_retry: str | None = None
+    hint: str | None = None
 
 
 class Verifier(BaseModel):
@@ -89,6 +91,7 @@ class Openai(BaseModel):
     model: str | None = None
     api_key_env: str
     max_retries: int
+    tools: Literal['text', 'native']
 
 
 class Engine(BaseModel):
@@ -176,6 +179,16 @@ class Train(BaseModel):
     engine_sleep: bool
 
 
+class Baseline(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    name: str
+    model: str | None = None
+    openai: Openai | None = None
+
+
 class Eval(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -183,6 +196,11 @@ class Eval(BaseModel):
     )
     model: str | None = None
     modes: list[Literal['sampled', 'greedy']]
+    retry: Literal['failed', 'all']
+    rounds: int
+    samples: int
+    controls: list[Literal['bare_retry', 'hint', 'donor', 'base_reflection', 'trained_reflection', 'best_of_two', 'equal_tokens']]
+    baselines: list[Baseline]
     examples: int
 
 

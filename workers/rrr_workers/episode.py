@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Unanswerable
-from rrr_workers.hashing import derive_seed
+from rrr_workers.hashing import content_hash, derive_seed
 from rrr_workers.tasks.base import Message, Query, Verdict, message
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 
 
-def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = ()) -> list[Message]:
+def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = (), *, bare: bool = False) -> list[Message]:
     """The prompt that follows ``said``, the completions so far: answer, reflection, answer, reflection, and so on.
 
     It ends with the question, after an answer with the reflection request, after a reflection with the retry request.
+    ``bare``: every answer is followed by the request for a bare retry, so that ``said`` holds answers alone.
     """
     prompts = loaded.task.prompts
     with user_code(type(loaded.task), "prompt_fields"):
@@ -31,9 +32,15 @@ def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = ()) -> l
         messages = [] if prompts.system is None else [message("system", prompts.system.format_map(fields))]
         messages.append(message("user", prompts.question.format_map(fields)))
         for index, completion in enumerate(said):
-            request = prompts.retry if index % 2 else prompts.reflection
+            request = prompts.bare_retry if bare else prompts.retry if index % 2 else prompts.reflection
             messages += [message("assistant", completion), message("user", request.format_map(fields))]
     return messages
+
+
+def hint(loaded: LoadedTask, query: Query) -> str:
+    """What the control of that name puts in the place of a reflection."""
+    with user_code(type(loaded.task), "prompt_fields"):
+        return loaded.task.prompts.hint.format_map(loaded.task.prompt_fields(query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """``first`` is None where the failed answer was given; there are no rounds where the first try passed.
+    """``first`` is None where the failed answer was given.
 
     A try that can't be answered, or whose reflection can't be, failed with the kind of that ("prompt_too_long",
     "refused"). It ends the episode: every later prompt would hold this one.
@@ -100,10 +107,16 @@ class Episode:
 
 
 async def attempt(
-    engine: Engine, loaded: LoadedTask, query: Query, said: Sequence[str], params: SamplingParams
+    engine: Engine,
+    loaded: LoadedTask,
+    query: Query,
+    said: Sequence[str],
+    params: SamplingParams,
+    *,
+    bare: bool = False,
 ) -> Attempt:
     """The answer that follows ``said``, judged. Raises :class:`Unanswerable`."""
-    completion = await engine.generate(next_prompt(loaded, query, said), params, loaded.tools(query))
+    completion = await engine.generate(next_prompt(loaded, query, said, bare=bare), params, loaded.tools(query))
     return Attempt(completion, await loaded.judge_async(query, completion.text, completion.finish_reason))
 
 
@@ -115,11 +128,13 @@ async def run_episode(
     *,
     failed_answer: str | None = None,
     rounds: int = 1,
+    gated: bool = True,
     report: Callable[[], None] = lambda: None,
 ) -> Episode:
     """First try and, until a try passes, up to ``rounds`` reflections and retries; ``report`` is called after each.
 
-    With ``failed_answer`` the first try is skipped. A completion's "draw", a part of its seed, is its number among the
+    With ``failed_answer`` the first try is skipped. Not ``gated``, all rounds follow, whatever passes: what the model
+    does that no verifier tells it was right. A completion's "draw", a part of its seed, is its number among the
     completions of the episode, counted from the first try's 0.
     """
     loaded = decoding.loaded
@@ -135,7 +150,7 @@ async def run_episode(
         if failed_answer is None:
             first = await attempt(engine, loaded, query, said, decoding.answer(seed(0)))
             report()
-            if first.verdict.passed:
+            if gated and first.verdict.passed:
                 return Episode(first)
             said.append(first.completion.text)
         while len(done) < rounds:
@@ -148,10 +163,52 @@ async def run_episode(
             said.append(retry.completion.text)
             done.append(Round(reflection, retry))
             reflection = None
-            if retry.verdict.passed:
+            if gated and retry.verdict.passed:
                 break
     except Unanswerable as error:
-        nothing = Completion("", [], tokens=0, prompt_tokens=0, finish_reason="length")
-        lost = Attempt(nothing, Verdict(False, error.kind, str(error)))
+        lost = _unanswered(error)
         return Episode(lost) if not said else Episode(first, [*done, Round(reflection, lost)])
     return Episode(first, done)
+
+
+async def retry_on(
+    engine: Engine, decoding: Decoding, query: Query, purpose: str, failed_answer: str, reflection: str | None
+) -> Episode:
+    """One retry that follows a ``reflection`` from elsewhere, or a bare one that follows none.
+
+    Its seed is that of a retry after a reflection of its own: what differs is what it follows.
+    """
+    said = [failed_answer] if reflection is None else [failed_answer, reflection]
+    params = decoding.answer(derive_seed(decoding.config.seed, query.id, purpose, 2))
+    try:
+        retry = await attempt(engine, decoding.loaded, query, said, params, bare=reflection is None)
+    except Unanswerable as error:
+        retry = _unanswered(error)
+    return Episode(None, [Round(None, retry)])
+
+
+async def sample_again(engine: Engine, decoding: Decoding, query: Query, purpose: str, tokens: int) -> Episode:
+    """First tries until one passes or they have spent ``tokens`` in all; one at least. Each is the retry of a round."""
+    done: list[Round] = []
+    spent = 0
+    while not done or spent < tokens:
+        params = decoding.answer(derive_seed(decoding.config.seed, query.id, purpose, len(done)))
+        try:
+            again = await attempt(engine, decoding.loaded, query, (), params)
+        except Unanswerable as error:
+            return Episode(None, [*done, Round(None, _unanswered(error))])
+        done.append(Round(None, again))
+        spent += max(1, again.completion.tokens)
+        if again.verdict.passed:
+            break
+    return Episode(None, done)
+
+
+def prompt_hash(loaded: LoadedTask, query: Query) -> str:
+    """Of the first try's prompt, tools included: runs with equal ones asked the same."""
+    return content_hash([next_prompt(loaded, query), loaded.tools(query)])[:16]
+
+
+def _unanswered(error: Unanswerable) -> Attempt:
+    nothing = Completion("", [], tokens=0, prompt_tokens=0, finish_reason="length")
+    return Attempt(nothing, Verdict(False, error.kind, str(error)))

@@ -7,7 +7,7 @@ import pytest
 from harness import resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams
-from rrr_workers.episode import Decoding, Episode, next_prompt, run_episode
+from rrr_workers.episode import Decoding, Episode, next_prompt, prompt_hash, retry_on, run_episode, sample_again
 from rrr_workers.hashing import derive_seed
 from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.countdown.task import Countdown
@@ -93,6 +93,53 @@ async def test_the_rounds_of_an_episode_ask_with_all_before_them() -> None:
         ("r2", "1+2"),
     ]
     assert [each.retry.verdict.passed for each in done.rounds] == [False, True]
+
+
+async def test_ungated_every_round_follows_whatever_passes() -> None:
+    engine = Recorded("1+2", "r1", "2", "r2", "2*1")
+    done = await episode(engine, rounds=2, gated=False)
+    assert done.first
+    assert [done.first.verdict.passed, *(each.retry.verdict.passed for each in done.rounds)] == [True, False, False]
+    said = ["1+2", "r1", "2", "r2"]
+    assert engine.prompts == [next_prompt(loaded(), QUERY, said[:number]) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("reflection", "after_failure"),
+    [("other", [("assistant", "2"), ("user", "F 3"), ("assistant", "other"), ("user", "R 3")]), (None, [])],
+)
+async def test_a_retry_on_what_is_given_has_the_seed_of_one_after_its_own_reflection(
+    reflection: str | None, after_failure: list[tuple[str, str]]
+) -> None:
+    own, given = Recorded("2", "r", "1+2"), Recorded("1+2")
+    task = loaded(bare_retry="B {target}")
+    await episode(own, task)
+    done = await retry_on(given, Decoding(config(), task), QUERY, "eval", "2", reflection)
+    assert done.first is None
+    assert [(each.reflection, each.retry.verdict.passed) for each in done.rounds] == [(None, True)]
+    expected = [("user", "Q 3"), *(after_failure or [("assistant", "2"), ("user", "B 3")])]
+    assert [(message["role"], message["content"]) for message in given.prompts[0]] == expected
+    assert given.params[0] == own.params[2]
+
+
+async def test_samples_are_drawn_until_one_passes_or_the_tokens_are_spent() -> None:
+    decoding = Decoding(config(), loaded())
+    for tokens, texts, drawn in ((1, ["2"], 1), (3, ["2", "2", "2"], 3), (9, ["2", "1+2"], 2), (0, ["2"], 1)):
+        engine = Recorded(*texts)
+        done = await sample_again(engine, decoding, QUERY, "eval-again", tokens)
+        assert (len(done.rounds), len(engine.prompts)) == (drawn, drawn)
+        assert engine.prompts == [next_prompt(loaded(), QUERY)] * drawn
+        assert [each.retry.verdict.passed for each in done.rounds] == [text == "1+2" for text in texts]
+        assert [params.seed for params in engine.params] == [
+            derive_seed(0, QUERY.id, "eval-again", number) for number in range(drawn)
+        ]
+
+
+def test_a_hash_tells_prompts_apart() -> None:
+    other = Query(QUERY.id, {"nums": [1, 2], "target": 4})
+    assert prompt_hash(loaded(), QUERY) == prompt_hash(loaded(reflection="other"), QUERY)
+    hashes = {prompt_hash(loaded(), QUERY), prompt_hash(loaded(), other), prompt_hash(loaded(system="S"), QUERY)}
+    assert len(hashes) == 3
 
 
 @pytest.mark.parametrize("greedy", [False, True])

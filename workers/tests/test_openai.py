@@ -13,7 +13,10 @@ from harness import WorkerProcess, resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.base import PromptTooLong, Refused, SamplingParams, Unanswerable
 from rrr_workers.engines.openai import OpenAIEngine
+from rrr_workers.episode import next_prompt
 from rrr_workers.errors import CallFailed, UserError
+from rrr_workers.tasks.function_calling.task import FunctionCalling
+from rrr_workers.tasks.loaded import LoadedTask
 
 PARAMS = SamplingParams(temperature=0.7, top_p=0.9, max_tokens=16, seed=7)
 MESSAGES = [{"role": "user", "content": "1, 2 -> 3"}]
@@ -80,7 +83,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def make_config(*urls: str, **section: Any) -> Config:
-    openai = {"base_urls": list(urls), "api_key_env": "RRR_TEST_KEY", "max_retries": 3, **section}
+    openai = {"base_urls": list(urls), "api_key_env": "RRR_TEST_KEY", "max_retries": 3, "tools": "text", **section}
     return parse_config(resolved_config(engine={"name": "openai", "openai": openai}))
 
 
@@ -213,6 +216,35 @@ async def test_a_busy_server_under_status_200_may_be_asked_again(endpoint: Endpo
     await engine.close()
 
 
+async def test_native_tools_go_in_a_field_of_their_own_and_calls_come_back_as_text(endpoint: Endpoint) -> None:
+    task = FunctionCalling({"format": "hermes"})
+    tool = {"name": "f", "description": "", "parameters": {"x": {"type": "int"}}}
+    row = {"query": "Do it.", "tools": [tool], "answers": [{"name": "f", "arguments": {"x": 1}}]}
+    query = task.normalise(row)
+    task.use_endpoint_tools()
+    prompt = next_prompt(LoadedTask(task, task), query)
+    assert [each["content"] for each in prompt] == ["Do it."]
+
+    engine = await OpenAIEngine.start(make_config(endpoint.url, tools="native"), "m", 0)
+
+    async def answer(*calls: tuple[str, str], content: str | None = None) -> str:
+        told = [
+            {"id": str(index), "type": "function", "function": {"name": name, "arguments": arguments}}
+            for index, (name, arguments) in enumerate(calls)
+        ]
+        endpoint.script = [(200, reply("tool_calls", content=content, tool_calls=told))]
+        return (await engine.generate(prompt, PARAMS, task.tools(query))).text
+
+    assert task.judge(query, await answer(("f", '{"x": 1}')), "stop").passed
+    assert endpoint.requests[-1][0]["tools"] == task.tools(query)
+    kinds = {
+        task.judge(query, await answer(*calls), "stop").kind
+        for calls in [[("f", '{"x": 1}'), ("f", '{"x": 1}')], [("f", '{"x": ')], [("g", "{}")]]
+    }
+    assert kinds == {"wrong_number_of_calls", "not_parsable", "unknown_tool"}
+    await engine.close()
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 @pytest.mark.parametrize(
     ("finish_reason", "content", "text"),
@@ -292,7 +324,13 @@ def test_a_sampler_process_never_tells_the_key(endpoint: Endpoint, tmp_path: Pat
         assert value["kinds"] == {"passed": 3}
         assert (value["prompt_tokens"], value["completion_tokens"]) == (33, 15)
         endpoint.script = [(500, {"error": {"message": "down"}})] * 9
-        params = {"query": query, "decoding": "greedy", "purpose": "eval", "failed_answer": None, "rounds": 1}
+        params = {
+            "query": query,
+            "decoding": "greedy",
+            "purpose": "eval",
+            "failed_answer": None,
+            "retry": {"kind": "reflect", "rounds": 1, "gated": True},
+        }
         worker.call(2, "episode", params)
         frames = [worker.read()]
         assert frames[0]

@@ -57,6 +57,11 @@ def test_draws_report() -> None:
 
 
 def test_episodes_report() -> None:
-    params = {"decoding": "sampled", "purpose": "eval", "failed_answer": None, "rounds": 6}
+    params = {
+        "decoding": "sampled",
+        "purpose": "eval",
+        "failed_answer": None,
+        "retry": {"kind": "reflect", "rounds": 6, "gated": True},
+    }
     done, seconds = reports_of("episode", params)
     assert seconds / TIMEOUT_S <= len(done) <= 4 * seconds / TIMEOUT_S

@@ -130,7 +130,8 @@ async def test_mine_counts_up_to_the_failure_it_needs(engine: VllmEngine, tiny_m
 
 
 async def episode_of(role: SamplingRole, query: dict[str, Any], **params: Any) -> dict[str, Any]:
-    defaults = {"decoding": "sampled", "purpose": "eval", "failed_answer": None, "rounds": 1}
+    retry = {"kind": "reflect", "rounds": params.pop("rounds", 1), "gated": True}
+    defaults = {"decoding": "sampled", "purpose": "eval", "failed_answer": None, "retry": retry}
     return await handle(role, "episode", {"query": query, **defaults, **params})
 
 
@@ -140,6 +141,7 @@ async def test_episode_reflects_on_what_failed(engine: VllmEngine, tiny_model: P
     assert episode["first"]["verdict"]["passed"] is False
     assert len(episode["rounds"]) == 1
     again = await episode_of(role, QUERIES[0], failed_answer=episode["first"]["completion"])
+    assert re.fullmatch("[0-9a-f]{16}", episode.pop("prompt"))
     assert again == {**episode, "first": None}
     other = await episode_of(role, QUERIES[0], purpose="eval-2")
     assert other["first"] != episode["first"]
@@ -174,6 +176,19 @@ async def test_further_rounds_follow_a_failed_retry_and_change_nothing_before_it
         episode = await episode_of(passing, query_json, rounds=4)
         verdicts = [episode["first"], *(each["retry"] for each in episode["rounds"])]
         assert [each["verdict"]["passed"] for each in verdicts[:-1]] == [False] * (len(verdicts) - 1)
+
+
+async def test_a_given_reflection_does_what_the_same_one_of_its_own_does(engine: VllmEngine, tiny_model: Path) -> None:
+    role = make_role(engine, tiny_model)
+    for decoding in ("sampled", "greedy"):
+        episode = await episode_of(role, QUERIES[0], decoding=decoding)
+        (own,) = episode["rounds"]
+        failed = {"decoding": decoding, "failed_answer": episode["first"]["completion"]}
+        given = {"kind": "given", "reflection": own["reflection"]["completion"]}
+        assert (await episode_of(role, QUERIES[0], **failed, retry=given))["rounds"] == [{**own, "reflection": None}]
+        bare, hinted = [await episode_of(role, QUERIES[0], **failed, retry={"kind": kind}) for kind in ("bare", "hint")]
+        prompts = [made["rounds"][0]["retry"]["prompt_tokens"] for made in (bare, hinted)]
+        assert prompts[0] < prompts[1]
 
 
 async def test_a_passed_first_try_ends_the_episode(engine: VllmEngine, tiny_model: Path) -> None:

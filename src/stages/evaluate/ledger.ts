@@ -1,5 +1,5 @@
-/** RUN/eval/journal.jsonl: which episodes are done, and the answers that failed at the first try. */
-import type { Query } from '../../protocol/methods.ts';
+/** RUN/eval/journal.jsonl: which episodes are done, and what of them later arms go on from. */
+import type { EpisodeResult, Query } from '../../protocol/methods.ts';
 import type { Arm } from '../../report/arms.ts';
 import type { Decoding } from '../../report/report.ts';
 import { Journal } from '../../run/journal.ts';
@@ -8,16 +8,28 @@ import { type EvalRecord, evalRecord } from '../../run/records.ts';
 export interface OwedEpisode {
   arm: Arm;
   decoding: Decoding;
+  /** Number of the query's sample, from 0. */
+  sample: number;
   query: Query;
-  /** The answer that the arm reflects on; null where it makes a first try of its own. */
+  /** The answer that the arm goes on from; null where it makes a first try of its own. */
   failedAnswer: string | null;
+  /** What the arm is given in place of a reflection of its own. */
+  reflection?: string;
+  /** Completion tokens that it may spend. */
+  tokens?: number;
 }
 
 type Key = Omit<EvalRecord, 'episode'>;
 
+/** What is remembered of an episode. */
+interface Done {
+  failedAnswer?: string;
+  reflection?: string;
+  tokens: number;
+}
+
 export class Ledger {
-  readonly #done = new Set<string>();
-  readonly #failedAnswers = new Map<string, string>();
+  readonly #done = new Map<string, Done>();
   #journal!: Journal;
 
   static async open(path: string): Promise<Ledger> {
@@ -35,26 +47,80 @@ export class Ledger {
     this.#journal.close();
   }
 
-  /** The arm's episodes that are not done. Where it starts from another arm's failures, those are done. */
-  owed(arm: Arm, decodings: readonly Decoding[], queries: readonly Query[]): OwedEpisode[] {
-    return decodings.flatMap((decoding) =>
-      queries.flatMap((query): OwedEpisode[] => {
-        const { id } = query;
-        if (this.#done.has(keyOf({ arm: arm.name, decoding, id }))) return [];
-        if (arm.failuresOf === null) return [{ arm, decoding, query, failedAnswer: null }];
-        const failedAnswer = this.#failedAnswers.get(keyOf({ arm: arm.failuresOf, decoding, id }));
-        return failedAnswer === undefined ? [] : [{ arm, decoding, query, failedAnswer }];
-      }),
+  /** The arm's episodes that are not done. The arms that it needs are. */
+  owed(
+    arm: Arm,
+    modes: readonly { decoding: Decoding; samples: number }[],
+    queries: readonly Query[],
+  ): OwedEpisode[] {
+    return modes.flatMap(({ decoding, samples }) =>
+      Array.from({ length: samples }, (_, sample) => this.#owedOf(arm, decoding, sample, queries)).flat(),
     );
   }
 
-  #note(record: EvalRecord): void {
-    this.#done.add(keyOf(record));
-    const { first } = record.episode;
-    if (first && !first.verdict.passed) this.#failedAnswers.set(keyOf(record), first.completion);
+  #owedOf(arm: Arm, decoding: Decoding, sample: number, queries: readonly Query[]): OwedEpisode[] {
+    const { failuresOf, follows } = arm;
+    const find = (name: string, { id }: Query) => this.#done.get(keyOf({ arm: name, decoding, sample, id }));
+    const starts: OwedEpisode[] = queries.flatMap((query) => {
+      const failedAnswer = failuresOf === null ? null : find(failuresOf, query)?.failedAnswer;
+      return failedAnswer === undefined ? [] : [{ arm, decoding, sample, query, failedAnswer }];
+    });
+    const prepared =
+      follows.kind === 'given'
+        ? giveReflections(
+            starts,
+            follows.on === 'another query',
+            (query) => find(follows.by, query)?.reflection,
+          )
+        : follows.kind === 'sample'
+          ? starts.map((start) => ({
+              ...start,
+              tokens: follows.spendAs === null ? 1 : (find(follows.spendAs, start.query)?.tokens ?? 1),
+            }))
+          : starts;
+    return prepared.filter(({ query }) => !find(arm.name, query));
+  }
+
+  #note({ episode, ...key }: EvalRecord): void {
+    const { first, rounds } = episode;
+    const reflection = rounds[0]?.reflection?.completion;
+    this.#done.set(keyOf(key), {
+      ...(first && !first.verdict.passed && { failedAnswer: first.completion }),
+      ...(reflection !== undefined && { reflection }),
+      tokens: tokensAfterFirst(episode),
+    });
   }
 }
 
-function keyOf({ arm, decoding, id }: Key): string {
-  return `${arm} ${decoding} ${id}`;
+/**
+ * Each with its query's reflection or, a donor's, with that of the next failure that has one, the last with the first's. Those
+ * for which there is none are left out.
+ */
+function giveReflections(
+  starts: readonly OwedEpisode[],
+  ofAnother: boolean,
+  find: (query: Query) => string | undefined,
+): OwedEpisode[] {
+  const donors = starts.flatMap(({ query }) => {
+    const reflection = find(query);
+    return reflection === undefined ? [] : [{ id: query.id, reflection }];
+  });
+  const shift = ofAnother ? 1 : 0;
+  if (donors.length <= shift) return [];
+  const given = new Map(
+    donors.map(({ id }, index) => [id, donors[(index + shift) % donors.length]?.reflection]),
+  );
+  return starts.flatMap((start) => {
+    const reflection = given.get(start.query.id);
+    return reflection === undefined ? [] : [{ ...start, reflection }];
+  });
+}
+
+/** Completion tokens of the reflections and retries. */
+function tokensAfterFirst({ rounds }: EpisodeResult): number {
+  return rounds.reduce((sum, { reflection, retry }) => sum + (reflection?.tokens ?? 0) + retry.tokens, 0);
+}
+
+function keyOf({ arm, decoding, sample, id }: Key): string {
+  return `${arm} ${decoding} ${sample} ${id}`;
 }

@@ -1,7 +1,7 @@
 import type { Report } from '../../report/report.ts';
-import { modelIdentity } from '../../run/identity.ts';
-import { decideTraining } from '../decides.ts';
+import { decideEvaluation } from '../decides.ts';
 import type { Stage } from '../stage.ts';
+import { widen } from './extent.ts';
 
 export const evaluate: Stage<Report> = {
   name: 'eval',
@@ -10,9 +10,7 @@ export const evaluate: Stage<Report> = {
   unit: 'episodes',
   // A model that another run trained needs no training here.
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
-  decides: (config) => {
-    const { model, modes } = config.eval;
-    return { ...decideTraining(config), eval: { model: model && modelIdentity(model), modes } };
-  },
+  decides: decideEvaluation,
+  widen,
   load: () => import('./work.ts'),
 };

@@ -6,8 +6,8 @@ import type { Config } from '../../config/schema.ts';
 import { addCounts } from '../../counts.ts';
 import { UserError } from '../../errors.ts';
 import { episodeResult, type Query } from '../../protocol/methods.ts';
-import { ARMS, type Arm } from '../../report/arms.ts';
-import type { DecodingReport, Report } from '../../report/report.ts';
+import { type Arm, armsOf, BASE, needsOf, TRAINED } from '../../report/arms.ts';
+import type { Decoding, DecodingReport, Report } from '../../report/report.ts';
 import type { PairedComparison } from '../../report/statistics.ts';
 import { renderTerminal } from '../../report/terminal.ts';
 import { mainResult } from '../../report/verdict.ts';
@@ -21,21 +21,18 @@ import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stag
 import { Ledger, type OwedEpisode } from './ledger.ts';
 import { writeReport } from './report.ts';
 
-const MODELS = ['base', 'trained'] as const satisfies readonly Arm['model'][];
-/** In progress and messages. */
-const WHEN = { base: 'before training', trained: 'after training' };
-
 export function plan(given: Config, paths: RunPaths, { test }: PlannedQueries): StagePlan {
   const config = withVllm(given);
-  const { modes, model } = config.eval;
-  const episodes = ARMS.length * modes.length;
+  const arms = armsOf(config.eval);
+  const episodes = arms.length * modesOf(config).reduce((sum, { samples }) => sum + samples, 0);
   return {
     work: {
-      modes: modes.join(', '),
+      modes: config.eval.modes.join(', '),
+      arms: arms.map(({ name }) => name).join(', '),
       'queries at most': test ?? 'all in the test split',
       'episodes at most': test === null ? `${episodes} a query` : episodes * test,
     },
-    processes: [planSamplers(config, config.model.name), planSamplers(config, model ?? paths.trainedModel)],
+    processes: modelsOf(config, paths).map(({ model, config: own }) => planSamplers(own, model)),
     writes: [paths.report('json'), paths.report('md'), paths.report('html')],
   };
 }
@@ -50,7 +47,8 @@ export async function run(given: StageJob): Promise<void> {
   const queries = await testQueries(paths.testQueries);
   const ledger = await Ledger.open(paths.evalJournal);
   try {
-    for (const model of MODELS) await runArms(model, queries, ledger, job);
+    for (const { model, arms } of inTurns(armsOf(config.eval)))
+      await runArms(model, arms, queries, ledger, job);
   } finally {
     ledger.close();
   }
@@ -65,8 +63,8 @@ export async function count({ evalJournal }: RunPaths): Promise<Counted> {
   const counted: Counted = { done: 0, total: null, kinds: {}, kinds_of: 'first tries' };
   for await (const line of readLines(evalJournal)) {
     counted.done++;
-    const kind = evalRecord.parse(line).episode.first?.verdict.kind;
-    if (kind !== undefined) addCounts(counted.kinds, { [kind]: 1 });
+    const { arm, episode } = evalRecord.parse(line);
+    if (episode.first) addCounts(counted.kinds, { [`${arm} ${episode.first.verdict.kind}`]: 1 });
   }
   return counted;
 }
@@ -89,6 +87,21 @@ export function show(report: Report, view: View) {
       p_value: mainResult(main).p_value,
       seconds: Object.values(report.seconds).reduce((sum, seconds) => sum + seconds, 0),
       report: page,
+      comparisons: report.decodings.flatMap(({ decoding, comparisons, controls, baselines }) =>
+        [...comparisons, ...controls.flatMap(({ gain, own }) => [gain, own]), ...baselines].map(
+          ({ name, before, after, result, adjusted_p }) => ({
+            decoding,
+            name,
+            arms: { before, after },
+            n: result.n,
+            ...counts(result),
+            difference: result.difference,
+            interval: result.interval,
+            p_value: result.p_value,
+            holm_p: adjusted_p,
+          }),
+        ),
+      ),
     },
   };
 }
@@ -109,29 +122,78 @@ async function testQueries(path: string): Promise<Query[]> {
   return queries;
 }
 
-/** What is left of the model's arms. An arm that starts from another one's failures waits until these are known. */
+interface EvaluatedModel {
+  /** As Arm.model names it. */
+  key: string;
+  /** In progress and messages. */
+  label: string;
+  /** What a worker loads, under which config. */
+  model: string;
+  config: Config;
+}
+
+function modelsOf(config: Config, paths: RunPaths): EvaluatedModel[] {
+  const { model, baselines } = config.eval;
+  return [
+    { key: BASE, label: 'before training', model: config.model.name, config },
+    { key: TRAINED, label: 'after training', model: model ?? paths.trainedModel, config },
+    ...baselines.map(({ name, model, openai }) => ({
+      key: name,
+      label: `the baseline ${name}`,
+      model: model ?? (openai?.model as string),
+      config: openai ? { ...config, engine: { ...config.engine, name: 'openai' as const, openai } } : config,
+    })),
+  ];
+}
+
+/** Greedy tries of a query are all the same: one is enough. */
+function modesOf({ eval: { modes, samples } }: Config): { decoding: Decoding; samples: number }[] {
+  return modes.map((decoding) => ({ decoding, samples: decoding === 'sampled' ? samples : 1 }));
+}
+
+/** The arms by model, each after those that it needs; the models change as seldom as that allows. */
+function inTurns(arms: readonly Arm[]): { model: string; arms: Arm[] }[] {
+  const turns: { model: string; arms: Arm[] }[] = [];
+  let left = arms;
+  while (left.length > 0) {
+    const model = (left[0] as Arm).model;
+    const turn: Arm[] = [];
+    for (const arm of left) {
+      const missing = left.filter(
+        ({ name }) => needsOf(arm).includes(name) && !turn.some((t) => t.name === name),
+      );
+      if (arm.model === model && missing.length === 0) turn.push(arm);
+    }
+    left = left.filter((arm) => !turn.includes(arm));
+    turns.push({ model, arms: turn });
+  }
+  return turns;
+}
+
+/** What is left of some arms of one model, each after those that it needs. */
 async function runArms(
-  model: Arm['model'],
+  key: string,
+  arms: readonly Arm[],
   queries: readonly Query[],
   ledger: Ledger,
   job: StageJob,
 ): Promise<void> {
   const { config, paths, progress } = job;
-  const left = ARMS.filter((arm) => arm.model === model);
+  const found = modelsOf(config, paths).find((each) => each.key === key) as EvaluatedModel;
+  let left = arms;
   let pool: WorkerPool | undefined;
   try {
     while (left.length > 0) {
-      const open = new Set(left.map(({ name }) => name));
-      const ready = left.filter(({ failuresOf }) => failuresOf === null || !open.has(failuresOf));
-      left.splice(0, left.length, ...left.filter((arm) => !ready.includes(arm)));
-      const owed = ready.flatMap((arm) => ledger.owed(arm, config.eval.modes, queries));
+      const open = left.map(({ name }) => name);
+      const ready = left.filter((arm) => !needsOf(arm).some((name) => open.includes(name)));
+      left = left.filter((arm) => !ready.includes(arm));
+      const owed = ready.flatMap((arm) => ledger.owed(arm, modesOf(config), queries));
       if (owed.length === 0) continue;
       if (!pool) {
-        progress.start(`loading the model ${WHEN[model]}`, null);
-        const trained = config.eval.model ?? paths.trainedModel;
-        pool = await startSamplers(model === 'base' ? config.model.name : trained, job);
+        progress.start(`loading the model ${found.label}`, null);
+        pool = await startSamplers(found.model, { ...job, config: found.config });
       }
-      progress.start(`evaluating ${WHEN[model]}`, owed.length);
+      progress.start(`evaluating ${found.label}`, owed.length);
       await runEpisodes(owed, pool, ledger, job);
     }
   } finally {
@@ -144,18 +206,38 @@ async function runEpisodes(
   owed: readonly OwedEpisode[],
   pool: WorkerPool,
   ledger: Ledger,
-  { progress, signal }: StageJob,
+  { config, progress, signal }: StageJob,
 ): Promise<void> {
   let done = 0;
   await pool.forEach(
     owed,
-    async ({ arm, decoding, query, failedAnswer }) => {
-      const { rounds } = arm;
-      const params = { query, decoding, purpose: 'eval', failed_answer: failedAnswer, rounds };
-      const episode = episodeResult.parse(await pool.call('episode', params));
-      ledger.append({ arm: arm.name, decoding, id: query.id, episode });
+    async (episode) => {
+      const { arm, decoding, sample, query } = episode;
+      const result = episodeResult.parse(await pool.call('episode', paramsOf(episode, config)));
+      ledger.append({ arm: arm.name, decoding, sample, id: query.id, episode: result });
       progress.update({ done: ++done, total: owed.length });
     },
     signal,
   );
+}
+
+function paramsOf(
+  { arm, decoding, sample, query, failedAnswer, reflection, tokens }: OwedEpisode,
+  config: Config,
+) {
+  const { rounds, retry } = config.eval;
+  const { kind } = arm.follows;
+  // The first sample's purpose is that of every query's only one.
+  const purpose = `eval${kind === 'sample' ? '-again' : ''}${sample === 0 ? '' : `-${sample}`}`;
+  const gated = retry === 'failed';
+  return {
+    query,
+    decoding,
+    purpose,
+    failed_answer: failedAnswer,
+    retry:
+      kind === 'reflect'
+        ? { kind, rounds, gated }
+        : { kind, ...(reflection !== undefined && { reflection }), ...(tokens !== undefined && { tokens }) },
+  };
 }

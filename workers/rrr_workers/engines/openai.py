@@ -9,6 +9,7 @@ told apart by HTTP status and by the type of the error, as servers word it diffe
     any other 4xx               UserError: every request would be refused
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from rrr_workers.tasks.base import FinishReason, Message
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletionMessageToolCallUnion
     from openai.types.chat.chat_completion import ChatCompletion, Choice
 
 _NO_KEY = "none"  # the client insists on a key; local servers ignore it
@@ -32,7 +34,7 @@ _TOO_LONG = re.compile(
 )
 _FILTERED = re.compile(r"content.?(filter|policy|management)|moderation|safety", re.IGNORECASE)
 _ENDS: dict[str, FinishReason] = {
-    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
+    **dict.fromkeys(("tool_calls", "function_call", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens"), "length"),
 }
 #: With so many answers and no text in any of them, the text is somewhere else.
@@ -42,8 +44,9 @@ _MOST_EMPTY = 20
 class OpenAIEngine(Engine):
     """Chat completions at ``base_urls[index % len(base_urls)]``."""
 
-    def __init__(self, client: "AsyncOpenAI", model: str, url: str):
+    def __init__(self, client: "AsyncOpenAI", model: str, url: str, *, native_tools: bool = False):
         self._client = client
+        self._native_tools = native_tools
         self._model = model
         self._url = url
         self._empty = 0
@@ -68,7 +71,7 @@ class OpenAIEngine(Engine):
         if known and name not in known:
             cure = f"set engine.openai.model to one of: {', '.join(known[:10])}"
             raise UserError(f"{url} serves no model {name!r}", cure=cure)
-        return cls(client, name, url)
+        return cls(client, name, url, native_tools=section.tools == "native")
 
     def info(self) -> dict[str, Any]:
         return {"engine": "openai", "model": self._model, "base_url": str(self._client.base_url)}
@@ -76,9 +79,6 @@ class OpenAIEngine(Engine):
     async def generate(
         self, messages: Sequence[Message], params: SamplingParams, tools: Tools | None = None
     ) -> Completion:
-        # A server that got tools would parse the calls itself; rrr's tasks write them into the question instead.
-        if tools is not None:
-            raise UserError("the task's tools need the model's own chat template", cure="use engine.name: vllm")
         from openai import APIConnectionError, APIStatusError
 
         request: Any = {
@@ -88,6 +88,7 @@ class OpenAIEngine(Engine):
             "top_p": params.top_p,
             "max_tokens": params.max_tokens,
             "seed": params.seed,
+            **({} if tools is None else {"tools": list(tools)}),
         }
         try:
             response = await self._client.chat.completions.create(**request)
@@ -126,15 +127,16 @@ class OpenAIEngine(Engine):
         raise self._classify(status if is_http else 400, str(body.get("message", body)), body)
 
     def _completion(self, response: "ChatCompletion", choice: "Choice") -> Completion:
-        if choice.finish_reason in ("tool_calls", "function_call"):
-            cure = "start the server without a parser for tool calls: rrr parses them itself"
+        calls = choice.message.tool_calls or []
+        if choice.finish_reason in ("tool_calls", "function_call") and not self._native_tools:
+            cure = "start the server without a parser for tool calls, or set engine.openai.tools: native"
             raise UserError(f"{self._url} gave tool calls in place of text", cure=cure)
         finish_reason = _ENDS.get(choice.finish_reason)
         if finish_reason is None:
             raise Refused(f"{self._url} ended an answer with {choice.finish_reason!r}")
         if response.usage is None:
             raise UserError(f"{self._url} doesn't count tokens: its reply has no usage", cure="use another server")
-        text = _text_of(choice, finish_reason)
+        text = _text_of(choice, finish_reason) + _calls_as_text(calls)
         self._check_text(text, response.usage.completion_tokens)
         return Completion(
             text=text,
@@ -186,6 +188,21 @@ def _text_of(choice: "Choice", finish_reason: FinishReason) -> str:
         return content
     unfinished = finish_reason == "length" and not content
     return f"<think>{reasoning}" if unfinished else f"<think>{reasoning}</think>{content}"
+
+
+def _calls_as_text(calls: "Sequence[ChatCompletionMessageToolCallUnion]") -> str:
+    """The calls as a task reads them that was told of no other format: a JSON list.
+
+    Arguments stay the text that the model wrote, also where that is no JSON: the verifier says so.
+    """
+    if not calls:
+        return ""
+    written = [
+        f'{{"name": {json.dumps(call.function.name)}, "arguments": {call.function.arguments or "{}"}}}'
+        for call in calls
+        if call.type == "function"
+    ]
+    return f"[{', '.join(written)}]"
 
 
 def _is_object(body: Any) -> bool:

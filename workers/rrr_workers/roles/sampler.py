@@ -15,7 +15,17 @@ from typing import Any
 from rrr_workers.config import Config
 from rrr_workers.draws import draw_failures, draw_seed
 from rrr_workers.engines.base import Completion, Engine
-from rrr_workers.episode import Attempt, Decoding, attempt, run_episode
+from rrr_workers.episode import (
+    Attempt,
+    Decoding,
+    Episode,
+    attempt,
+    hint,
+    prompt_hash,
+    retry_on,
+    run_episode,
+    sample_again,
+)
 from rrr_workers.errors import UserError
 from rrr_workers.runtime.guardian import die_with_parent
 from rrr_workers.runtime.role import Call, Role, day_of
@@ -106,26 +116,41 @@ class SamplingRole:
         return report
 
     async def _episode(self, query: Query, call: Call) -> dict[str, Any]:
-        params = call.params
-        episode = await run_episode(
-            self._engine,
-            Decoding(self._config, self._loaded, greedy=params["decoding"] == "greedy"),
-            query,
-            params["purpose"],
-            failed_answer=params["failed_answer"],
-            rounds=params["rounds"],
-            report=self._reporter(call, 1 + 2 * params["rounds"]),
-        )
+        episode = await self._run_episode(query, call)
+        prompt = {} if episode.first is None else {"prompt": prompt_hash(self._loaded, query)}
         return {
-            "first": episode.first and attempt_json(episode.first),
+            **prompt,
+            "first": episode.first and _with_prompt_tokens(attempt_json(episode.first), episode.first.completion),
             "rounds": [
                 {
-                    "reflection": each.reflection and completion_json(each.reflection),
-                    "retry": attempt_json(each.retry),
+                    "reflection": each.reflection
+                    and _with_prompt_tokens(completion_json(each.reflection), each.reflection),
+                    "retry": _with_prompt_tokens(attempt_json(each.retry), each.retry.completion),
                 }
                 for each in episode.rounds
             ],
         }
+
+    async def _run_episode(self, query: Query, call: Call) -> Episode:
+        params = call.params
+        purpose, failed_answer, retry = params["purpose"], params["failed_answer"], params["retry"]
+        decoding = Decoding(self._config, self._loaded, greedy=params["decoding"] == "greedy")
+        if retry["kind"] in ("bare", "hint", "given"):
+            reflection = hint(self._loaded, query) if retry["kind"] == "hint" else retry.get("reflection")
+            return await retry_on(self._engine, decoding, query, purpose, failed_answer, reflection)
+        if retry["kind"] == "sample":
+            sampled = Decoding(self._config, self._loaded)  # greedily a first try would only say the same again
+            return await sample_again(self._engine, sampled, query, purpose, retry["tokens"])
+        return await run_episode(
+            self._engine,
+            decoding,
+            query,
+            purpose,
+            failed_answer=failed_answer,
+            rounds=retry["rounds"],
+            gated=retry["gated"],
+            report=self._reporter(call, 1 + 2 * retry["rounds"]),
+        )
 
 
 def completion_json(done: Completion) -> dict[str, Any]:
@@ -140,6 +165,10 @@ def attempt_json(done: Attempt) -> dict[str, Any]:
     return {**completion_json(done.completion), "verdict": judged}
 
 
+def _with_prompt_tokens(told: dict[str, Any], done: Completion) -> dict[str, Any]:
+    return {**told, "prompt_tokens": done.prompt_tokens}
+
+
 async def build(config: Config, options: dict[str, Any]) -> Role:
     """Load the task, then the engine: mistakes in the config show before minutes are spent."""
     loaded = load_task(config.task)
@@ -147,6 +176,9 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
     if config.engine.name == "openai":
         from rrr_workers.engines.openai import OpenAIEngine
 
+        assert config.engine.openai is not None
+        if config.engine.openai.tools == "native":
+            loaded.task.use_endpoint_tools()
         return SamplingRole(config, loaded, await OpenAIEngine.start(config, model, options["index"]))
     from rrr_workers.engines.vllm import VllmEngine
 

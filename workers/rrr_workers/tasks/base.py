@@ -58,12 +58,20 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The three templates of an episode, filled by ``str.format_map`` with the query's ``prompt_fields``."""
+    """The templates of an episode, filled by ``str.format_map`` with the query's ``prompt_fields``.
+
+    ``bare_retry`` and ``hint`` are for controls of the evaluation: what asks for a retry without a reflection, and what
+    stands in the place of one.
+    """
 
     question: str
     reflection: str
     retry: str
     system: str | None = None
+    bare_retry: str = "That answer is wrong. Try again."
+    hint: str = (
+        "I made a mistake. I should read the task again, work more carefully and check my answer before I give it."
+    )
 
 
 class Verifier(ABC):
@@ -112,6 +120,9 @@ class UnjudgedTask(ABC):
 
     def use_tokenizer(self, tokenizer: Any) -> None:  # noqa: B027 - most tasks need none
         """The model's tokenizer, given once before any prompt or verdict where there is one (not with an endpoint)."""
+
+    def use_endpoint_tools(self) -> None:  # noqa: B027 - most tasks have no tools
+        """An endpoint takes ``tools`` in the request and parses the calls itself (engine.openai.tools: native)."""
 
     def run_notes(self) -> list[str]:
         """What a run should tell of this task, each once: sentences, complete when ``use_tokenizer`` was called."""

@@ -24,6 +24,11 @@ COUNTDOWN = Prompts(
         "Now try again, and use what you wrote in your reflection. Using the numbers [{numbers}], create an equation "
         "that equals {target}. Use each number exactly once. Return the final answer in <answer> </answer> tags."
     ),
+    # [rrr] The retry request without the reflection.
+    bare_retry=(
+        "That answer is wrong. Try again. Using the numbers [{numbers}], create an equation that equals {target}. Use "
+        "each number exactly once. Return the final answer in <answer> </answer> tags."
+    ),
 )
 
 # [rrr] What {preamble} stands for where the chat template doesn't present the tools itself; elsewhere it is empty.
@@ -41,6 +46,10 @@ FUNCTION_CALLING = Prompts(
     retry=(
         "Now try again, and use what you wrote in your reflection. The task is: {query}\n"
         "Answer with the complete tool calls and nothing else."
+    ),
+    # [rrr] The retry request without the reflection.
+    bare_retry=(
+        "That answer is wrong. Try again. The task is: {query}\nAnswer with the complete tool calls and nothing else."
     ),
 )
 

@@ -80,7 +80,8 @@ class FunctionCalling(Task):
         super().__init__(options, prompts)
         self.settings = FunctionCallingOptions.model_validate(self.options)
         self._columns = _COLUMNS[self.settings.match]
-        self._template_has_tools = False
+        #: Whether the tools reach the model beside the question, and not in it.
+        self._tools_beside = False
         self._said_by_hand = TemplateFormat(self.settings.format, "task.options.format says so")
         unknown = TemplateFormat("json", "the model's chat template is not at hand, and task.options.format is auto")
         self._set_format(unknown if self.settings.format == "auto" else self._said_by_hand, None)
@@ -92,7 +93,11 @@ class FunctionCalling(Task):
         found = detect_format(template) if self.settings.format == "auto" else self._said_by_hand
         self._set_format(found, tokenizer)
         # A template that knows tools also asks for calls in its family's format.
-        self._template_has_tools = found.name != "json" and shows_tools(template)
+        self._tools_beside = found.name != "json" and shows_tools(template)
+
+    def use_endpoint_tools(self) -> None:
+        self._set_format(TemplateFormat("json", "the endpoint parses the calls"), None)
+        self._tools_beside = True
 
     def run_notes(self) -> list[str]:
         return [f"calls are read as {self._found.name}: {self._found.why}"]
@@ -146,13 +151,11 @@ class FunctionCalling(Task):
     def prompt_fields(self, query: Query) -> dict[str, Any]:
         tools = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in query.fields["tools"])
         instruction = self._format.instruction if self._format else ""
-        preamble = (
-            "" if self._template_has_tools else prompts.TOOLS_PREAMBLE.format(tools=tools, instruction=instruction)
-        )
+        preamble = "" if self._tools_beside else prompts.TOOLS_PREAMBLE.format(tools=tools, instruction=instruction)
         return {"query": query.fields["query"], "tools": tools, "instruction": instruction, "preamble": preamble}
 
     def tools(self, query: Query) -> list[dict[str, Any]] | None:
-        return [to_openai(tool) for tool in query.fields["tools"]] if self._template_has_tools else None
+        return [to_openai(tool) for tool in query.fields["tools"]] if self._tools_beside else None
 
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
         fields = query.fields

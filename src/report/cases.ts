@@ -1,0 +1,78 @@
+/** The records of an evaluation, put together by query, and what passed in an episode. */
+import type { Attempt, EpisodeResult } from '../protocol/methods.ts';
+import type { EvalRecord } from '../run/records.ts';
+import { type Arm, BASE, type Comparison } from './arms.ts';
+import type { Decoding, Example, ReportInput } from './report.ts';
+
+/** One sample of a query under one decoding: an episode for each arm that has one, by the arm's name. */
+export interface Case {
+  id: string;
+  fields: Example['fields'];
+  episodes: Record<string, EpisodeResult>;
+}
+
+/** In the order of the samples and, within one, of the queries. Throws where an arm lacks a query that it must have. */
+export function casesOf(
+  arms: readonly Arm[],
+  { decoding, samples }: { decoding: Decoding; samples: number },
+  { queries, records }: Pick<ReportInput, 'queries' | 'records'>,
+): Case[] {
+  return Array.from({ length: samples }, (_, sample) =>
+    collectCases(
+      arms,
+      queries,
+      records.filter((record) => record.decoding === decoding && record.sample === sample),
+      decoding,
+    ),
+  ).flat();
+}
+
+function collectCases(
+  arms: readonly Arm[],
+  queries: ReportInput['queries'],
+  records: readonly EvalRecord[],
+  decoding: Decoding,
+): Case[] {
+  const found = new Map(records.map((record) => [`${record.arm} ${record.id}`, record.episode]));
+  return queries.map(({ id, fields }) => {
+    const episodes: Case['episodes'] = {};
+    for (const arm of arms) {
+      const episode = found.get(`${arm.name} ${id}`);
+      if (episode) episodes[arm.name] = episode;
+      else if (!mayLack(arm, episodes)) throw new Error(`no ${decoding} evaluation of query ${id}`);
+    }
+    return { id, fields, episodes };
+  });
+}
+
+/** Nothing follows a first try that passed, and a reflection that there is not can't be given. */
+function mayLack({ failuresOf, follows }: Arm, episodes: Case['episodes']): boolean {
+  if (failuresOf === null) return false;
+  return firstPassed(episodes[failuresOf]) || follows.kind === 'given';
+}
+
+export const firstPassed = (episode: EpisodeResult | undefined) => episode?.first?.verdict.passed === true;
+export const retryPassed = (episode: EpisodeResult | undefined) =>
+  episode?.rounds.some(({ retry }) => retry.verdict.passed) === true;
+const lastOf = (episode: EpisodeResult | undefined) => episode?.rounds.at(-1)?.retry ?? episode?.first;
+
+export const PASSED: Record<Comparison['outcome'], (episode: EpisodeResult | undefined) => boolean> = {
+  first: firstPassed,
+  retry: retryPassed,
+  any: (episode) => firstPassed(episode) || retryPassed(episode),
+  last: (episode) => lastOf(episode)?.verdict.passed === true,
+};
+
+/** The try that an outcome is about, where it is about one. */
+export function triedFor(
+  outcome: Comparison['outcome'],
+  episode: EpisodeResult | undefined,
+): Attempt | undefined {
+  if (outcome === 'first') return episode?.first ?? undefined;
+  if (outcome === 'last') return lastOf(episode) ?? undefined;
+  return (episode?.rounds.find(({ retry }) => retry.verdict.passed) ?? episode?.rounds.at(-1))?.retry;
+}
+
+export function among({ among }: Comparison, cases: readonly Case[]): readonly Case[] {
+  return among === 'all' ? cases : cases.filter(({ episodes }) => !firstPassed(episodes[BASE]));
+}

@@ -3,12 +3,15 @@
  * few for the normal approximation near 0 and 1.
  */
 
-/** A share: `k` of `n`, with its Wilson 95 % interval. */
-export interface Proportion {
-  k: number;
-  n: number;
+interface Rate {
   rate: number;
   interval: Interval;
+}
+
+/** A share: `k` of `n`, with its Wilson 95 % interval. */
+export interface Proportion extends Rate {
+  k: number;
+  n: number;
 }
 
 export type Interval = readonly [low: number, high: number];
@@ -92,21 +95,22 @@ export function pairedInterval(
 ): Interval {
   const n = both + onlyBefore + onlyAfter + neither;
   if (n === 0) return [-1, 1];
-  const before = (both + onlyBefore) / n;
-  const after = (both + onlyAfter) / n;
-  const [beforeLow, beforeHigh] = wilsonInterval(both + onlyBefore, n);
-  const [afterLow, afterHigh] = wilsonInterval(both + onlyAfter, n);
-
   const margins = (both + onlyBefore) * (onlyAfter + neither) * (both + onlyAfter) * (onlyBefore + neither);
   const product = both * neither - onlyBefore * onlyAfter;
   const corrected = product > 0 ? Math.max(product - n / 2, 0) : product;
   const phi = margins === 0 ? 0 : corrected / Math.sqrt(margins);
+  return squareAndAdd(proportion(both + onlyBefore, n), proportion(both + onlyAfter, n), phi);
+}
 
-  const reach = (down: number, up: number) => Math.sqrt(down ** 2 - 2 * phi * down * up + up ** 2);
-  const difference = after - before;
+/** Interval of after - before from those of the two rates and the correlation of what they are the means of. */
+export function squareAndAdd(before: Rate, after: Rate, correlation: number): Interval {
+  const [beforeLow, beforeHigh] = before.interval;
+  const [afterLow, afterHigh] = after.interval;
+  const reach = (down: number, up: number) => Math.sqrt(down ** 2 - 2 * correlation * down * up + up ** 2);
+  const difference = after.rate - before.rate;
   return [
-    difference - reach(after - afterLow, beforeHigh - before),
-    difference + reach(afterHigh - after, before - beforeLow),
+    difference - reach(after.rate - afterLow, beforeHigh - before.rate),
+    difference + reach(afterHigh - after.rate, before.rate - beforeLow),
   ];
 }
 
@@ -134,4 +138,38 @@ export function comparePaired(pairs: readonly { before: boolean; after: boolean 
     interval: pairedInterval(both, only_before, only_after, neither),
     p_value: mcnemarExact(only_before, only_after),
   };
+}
+
+/**
+ * Several p-values of one report, adjusted so that with a threshold of 0.05 the chance of even one false alarm is at most
+ * 5 %: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979). In the
+ * order given; NaN, a test that wasn't made, stays NaN and doesn't count.
+ */
+export function holm(pValues: readonly number[]): number[] {
+  const adjusted = pValues.map(() => Number.NaN);
+  const made = [...pValues.entries()].filter(([, p]) => !Number.isNaN(p)).sort(([, a], [, b]) => a - b);
+  let floor = 0;
+  for (const [rank, [index, p]] of made.entries()) {
+    floor = Math.max(floor, Math.min(1, (made.length - rank) * p));
+    adjusted[index] = floor;
+  }
+  return adjusted;
+}
+
+/**
+ * Unbiased estimate of the chance that at least one of `k` tries passes, when `c` of `n` did: the chance for `k` of the
+ * `n` without replacement (Chen et al., Evaluating Large Language Models Trained on Code, arXiv 2107.03374). It is summed
+ * over the try that is the first to pass, so nothing overflows, nothing cancels, and pass@1 is c / n.
+ */
+export function passAtK(n: number, c: number, k: number): number {
+  const valid = [n, c, k].every(Number.isSafeInteger) && 0 <= c && c <= n && 1 <= k && k <= n;
+  if (!valid)
+    throw new RangeError(`pass@k of n = ${n}, c = ${c}, k = ${k}: needs 0 <= c <= n and 1 <= k <= n`);
+  if (n - c < k) return 1;
+  let passed = 0;
+  for (let tried = 0, allFailed = 1; tried < k; tried++) {
+    passed += (allFailed * c) / (n - tried);
+    allFailed *= (n - c - tried) / (n - tried);
+  }
+  return Math.min(1, passed);
 }

@@ -4,7 +4,8 @@ import type { EpisodeResult } from '../protocol/methods.ts';
 import type { Arm } from './arms.ts';
 import { type Case, firstPassed, PASSED, retryPassed } from './cases.ts';
 import type { ArmReport, Lengths, Transitions } from './report.ts';
-import { mean, meanOver, median, passAtK, proportion } from './statistics.ts';
+import { meanOverQueries } from './statistics/clustered.ts';
+import { mean, median, passAtK, share } from './statistics.ts';
 
 export function describeArm(
   { name, failuresOf }: Arm,
@@ -18,7 +19,7 @@ export function describeArm(
   const episodes = own.map(({ episode }) => episode);
   const failed = episodes.filter((episode) => !firstPassed(episode));
   return {
-    second_try: proportion(failed.filter(retryPassed).length, failed.length),
+    second_try: share(failed.filter(retryPassed).length, failed.length),
     transitions: failuresOf === null ? countTransitions(episodes) : null,
     rounds: Array.from({ length: rounds + 1 }, (_, round) => describeRound(episodes, round, retry === 'all')),
     pass_at: failuresOf === null ? passAt(own) : [],
@@ -40,9 +41,9 @@ function countTransitions(episodes: readonly EpisodeResult[]): Transitions {
 
 function describeRound(episodes: readonly EpisodeResult[], round: number, ungated: boolean) {
   const upTo = episodes.map((episode) => ({ ...episode, rounds: episode.rounds.slice(0, round) }));
-  const share = (passed: (episode: EpisodeResult) => boolean) =>
-    proportion(upTo.filter(passed).length, upTo.length);
-  return { gated: share(PASSED.any), ungated: ungated ? share(PASSED.last) : null };
+  const count = (passed: (episode: EpisodeResult) => boolean) =>
+    share(upTo.filter(passed).length, upTo.length);
+  return { gated: count(PASSED.any), ungated: ungated ? count(PASSED.last) : null };
 }
 
 function passAt(tries: readonly { id: string; episode: EpisodeResult }[]): ArmReport['pass_at'] {
@@ -54,7 +55,10 @@ function passAt(tries: readonly { id: string; episode: EpisodeResult }[]): ArmRe
   if (!(samples > 1)) return [];
   return Array.from({ length: Math.floor(Math.log2(samples)) + 1 }, (_, power) => 2 ** power).map((k) => ({
     k,
-    ...meanOver(counts.map((passed) => passAtK(samples, passed, k))),
+    ...meanOverQueries(
+      counts.map((passed) => passAtK(samples, passed, k)),
+      samples,
+    ),
   }));
 }
 

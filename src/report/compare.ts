@@ -3,7 +3,7 @@ import type { Attempt } from '../protocol/methods.ts';
 import type { Comparison } from './arms.ts';
 import { among, type Case, PASSED, triedFor } from './cases.ts';
 import type { BeforeAfter, ComparisonReport } from './report.ts';
-import { compareTries } from './statistics.ts';
+import { compareTries } from './statistics/tries.ts';
 
 export function compare(comparison: Comparison, cases: readonly Case[]): ComparisonReport {
   const { before, after, outcome } = comparison;
@@ -12,7 +12,7 @@ export function compare(comparison: Comparison, cases: readonly Case[]): Compari
   const tried = (arm: string) => counted.map(({ episodes }) => triedFor(outcome, episodes[arm]));
   const result = compareTries(
     counted.map(({ id, episodes }) => ({
-      cluster: id,
+      query: id,
       before: passed(episodes[before]),
       after: passed(episodes[after]),
     })),

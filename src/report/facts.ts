@@ -2,7 +2,7 @@
 import { BASE, SECOND_TRY, TRAINED } from './arms.ts';
 import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
 import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport, Report } from './report.ts';
-import type { PairedComparison } from './statistics.ts';
+import type { PairedComparison, Share } from './statistics.ts';
 
 /** A table: its head, then its rows. */
 export type Table = readonly (readonly string[])[];
@@ -129,8 +129,8 @@ function roundTable(report: DecodingReport): Table {
     ],
     ...rounds.map((_, round) => [
       `${round}`,
-      ...tries.map(([, arm]) => share(arm.rounds[round]?.gated as PairedComparison['before'])),
-      ...ungatedOf(tries).map(([, arm]) => share(arm.rounds[round]?.ungated as PairedComparison['before'])),
+      ...tries.map(([, arm]) => share(arm.rounds[round]?.gated as Share)),
+      ...ungatedOf(tries).map(([, arm]) => share(arm.rounds[round]?.ungated as Share)),
     ]),
   ];
 }

@@ -1,6 +1,6 @@
 /** Numbers as the renderers write them. */
 import type { PaperNumber } from './paper.ts';
-import type { Interval, Proportion } from './statistics.ts';
+import type { Interval, Share } from './statistics.ts';
 
 export function percent(rate: number): string {
   return (100 * rate).toFixed(1).replace('-', '−');
@@ -15,7 +15,7 @@ export function range([low, high]: Interval): string {
   return `${percent(low)} to ${percent(high)}`;
 }
 
-export function share({ k, n, rate }: Proportion): string {
+export function share({ k, n, rate }: Share): string {
   return n === 0 ? 'none' : `${percent(rate)} % (${k}/${n})`;
 }
 

@@ -4,7 +4,7 @@ import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/meth
 import type { EvalRecord, Tally } from '../run/records.ts';
 import type { Comparison, Control } from './arms.ts';
 import type { PaperRow } from './paper.ts';
-import type { Interval, PairedComparison, Proportion } from './statistics.ts';
+import type { Interval, PairedComparison, Proportion, Share } from './statistics.ts';
 
 export type Decoding = Config['eval']['modes'][number];
 
@@ -76,11 +76,11 @@ export interface ControlReport {
 
 export interface ArmReport {
   /** Failed first tries whose retries, in any round, passed: other queries than another arm's. */
-  second_try: Proportion;
+  second_try: Share;
   /** From the first answer to the last one, where the arm has first tries. */
   transitions: Transitions | null;
   /** Passed after 0, 1, ... rounds: by then (gated), and at that very answer (ungated; null where only failures are retried). */
-  rounds: { gated: Proportion; ungated: Proportion | null }[];
+  rounds: { gated: Share; ungated: Share | null }[];
   /** Chance that at least one of 1, 2, 4, ... first tries passes; empty where a query has one. */
   pass_at: { k: number; rate: number; interval: Interval }[];
   reflections: Lengths;

@@ -3,15 +3,21 @@
  * few for the normal approximation near 0 and 1.
  */
 
-interface Rate {
+export interface Rate {
   rate: number;
   interval: Interval;
 }
 
-/** A share: `k` of `n`, with its Wilson 95 % interval. */
-export interface Proportion extends Rate {
+/** `k` of `n`. */
+export interface Share {
   k: number;
   n: number;
+  rate: number;
+}
+
+/** A share with its 95 % interval: Wilson's, or one by query where a query has several tries. */
+export interface Proportion extends Share {
+  interval: Interval;
 }
 
 export type Interval = readonly [low: number, high: number];
@@ -27,7 +33,10 @@ export interface PairedComparison {
   neither: number;
   before: Proportion;
   after: Proportion;
-  /** after - before, with its 95 % interval, and the two-sided exact McNemar p-value. */
+  /**
+   * after - before, with its 95 % interval, and the two-sided p-value: of the exact McNemar test or, where a query has several
+   * tries, of its generalisation by query, the sign-flip test.
+   */
   difference: number;
   interval: Interval;
   p_value: number;
@@ -46,8 +55,12 @@ export function wilsonInterval(k: number, n: number, z = Z95): Interval {
   return [k === 0 ? 0 : (centre - spread) / scale, k === n ? 1 : (centre + spread) / scale];
 }
 
+export function share(k: number, n: number): Share {
+  return { k, n, rate: n === 0 ? 0 : k / n };
+}
+
 export function proportion(k: number, n: number): Proportion {
-  return { k, n, rate: n === 0 ? 0 : k / n, interval: wilsonInterval(k, n) };
+  return { ...share(k, n), interval: wilsonInterval(k, n) };
 }
 
 /** 0 without a value. */

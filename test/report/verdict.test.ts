@@ -137,7 +137,7 @@ describe('a shuffled reward', () => {
 
 describe('controls', () => {
   const second: Counts = [161, 106, 295, 577]; // 23.4 % to 40.0 % of 1139
-  const judgeWith = (controls: Tables['controls']) =>
+  const judgeWith = (controls: Required<Tables>['controls']) =>
     judge([decodingReport('sampled', { first: STILL, second, overall: STILL, controls })], 'verifier').filter(
       (sentence) => sentence.includes('same failures'),
     );

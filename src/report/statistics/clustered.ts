@@ -3,7 +3,7 @@
  * random, so all is clustered by query: tries of one query are no new evidence about other queries. A rate is the mean
  * over the queries of each query's own rate, as in Miller, Adding Error Bars to Evals (arXiv 2411.00640), section 3.
  */
-import { type Interval, mean, squareAndAdd, wilsonInterval } from '../statistics.ts';
+import { type Interval, mean, type Rate, squareAndAdd, wilsonInterval } from '../statistics.ts';
 import { bisect, normalTail, studentQuantile } from './distributions.ts';
 import { greatestCommonDivisor, type SignFlip, signFlipTest } from './sign-flip.ts';
 
@@ -70,6 +70,17 @@ const LARGEST_UNIT = 1e6;
  */
 export function clusteredRate(queries: readonly Tries[]): ClusteredRate {
   return withInterval(sideOf(queries));
+}
+
+/** A mean over queries of shares that are no counts of tries, such as pass@k; `tries` of a query made each. */
+export function meanOverQueries(shares: readonly number[], tries: number): Rate {
+  const rate = mean(shares);
+  const queries = shares.length;
+  const same = shares.every((one) => one === shares[0]);
+  const effective = same
+    ? queries
+    : Math.max(queries, Math.min(queries * tries, effectiveTries(shares, rate)));
+  return { rate, interval: wilsonInterval(rate * effective, effective) };
 }
 
 function sideOf(queries: readonly Tries[]): Side {

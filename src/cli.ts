@@ -1,7 +1,9 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import type { CompareOptions } from './commands/compare.ts';
 import type { LogsOptions } from './commands/logs.ts';
+import type { ReportOptions } from './commands/report.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import { STAGES } from './stages/table.ts';
@@ -43,7 +45,19 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .argument('<run>', 'the run directory')
     .option('--json', 'one JSON object on stdout')
     .option('--verbose', 'stack traces of errors')
-    .action(runs<[string]>(async () => (await import('./commands/report.ts')).runReport));
+    .option('--out <dir>', 'write it there, for a run that you may only read (default: RUN/eval)')
+    .action(runs<[string, ReportOptions]>(async () => (await import('./commands/report.ts')).runReport));
+
+  program
+    .command('compare')
+    .description(
+      'several evaluations: seeds joined, with an interval over training runs; models and controls side by side; transfer between tasks',
+    )
+    .argument('<run...>', 'run directories')
+    .option('--out <dir>', 'write report.html, report.md and report.json there')
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[string[], CompareOptions]>(async () => (await import('./commands/compare.ts')).runCompare));
 
   program
     .command('status')

@@ -1,11 +1,26 @@
 /** `rrr report RUN`: the report again, from the files of the run alone. */
+import { mkdirSync } from 'node:fs';
+import { reportIn } from '../run/paths.ts';
+import { writeReport } from '../stages/evaluate/report.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { resolveUserPath } from '../user-path.ts';
 import { viewFrom } from './stage.ts';
 
-export async function runReport(context: Context, run: string): Promise<Outcome> {
+export interface ReportOptions {
+  /** Where the report goes. Default: into the run. */
+  out?: string;
+}
+
+export async function runReport(context: Context, run: string, { out }: ReportOptions): Promise<Outcome> {
   const view = viewFrom(context, resolveUserPath(context.cwd, run));
-  const { readSummary, show } = await evaluate.load();
-  return show(await readSummary(view.paths), view);
+  const folder = out === undefined ? view.paths.stage(evaluate.name) : resolveUserPath(context.cwd, out);
+  mkdirSync(folder, { recursive: true });
+  const report = await writeReport(view.paths, folder);
+  const { show } = await evaluate.load();
+  const paths = {
+    ...view.paths,
+    report: (format: Parameters<typeof reportIn>[1]) => reportIn(folder, format),
+  };
+  return show(report, { ...view, paths });
 }

@@ -16,6 +16,8 @@ export interface StageOptions extends ConfigOptions {
   run?: string;
   resume?: boolean;
   dryRun?: boolean;
+  /** Of `rrr eval`. */
+  power?: boolean;
 }
 
 export async function runStage(context: Context, stage: Stage, options: StageOptions): Promise<Outcome> {
@@ -26,6 +28,7 @@ export async function runStage(context: Context, stage: Stage, options: StageOpt
     const plan = await planStage(stage, config, run);
     return { text: renderPlan(plan), json: plan };
   }
+  if (options.power) return (await import('./power.ts')).runPower(config, run);
   const { signal } = context;
   const progress = new ProgressRenderer(context.stderr);
   const summary = await executeStage(stage, {

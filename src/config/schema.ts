@@ -237,7 +237,7 @@ const train = z.strictObject({
     .describe('The engine gives its GPU memory back while the trainer computes, for some seconds a step.'),
 });
 
-export const CONTROLS = [
+const CONTROLS = [
   'bare_retry',
   'hint',
   'donor',

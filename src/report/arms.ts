@@ -18,7 +18,7 @@ export interface Arm {
   follows: Follows;
 }
 
-export type Follows =
+type Follows =
   /** Rounds of its own reflections and retries. */
   | { kind: 'reflect' }
   /** A retry that follows nothing, or the task's fixed hint. */

@@ -11,28 +11,21 @@ import {
   runFacts,
   STATISTICS_NOTE,
   type Table,
+  type TitledTable,
   trainingFacts,
 } from './facts.ts';
 import { percent, points, pValue } from './format.ts';
 import { type Html, html, trusted } from './html-tag.ts';
 import type { DecodingReport, Example, Report } from './report.ts';
+import type { Document } from './several/document.ts';
 import { STYLE } from './style.ts';
 import { outcomeOf } from './verdict.ts';
 
 export function renderHtml(report: Report): string {
   const { steps } = report.training;
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>rrr: ${report.task}</title>
-<style>${trusted(STYLE)}</style>
-</head>
-<body>
-<header>
+  return page(
+    report.task,
+    html`<header>
 <p class="kicker">Reflect, Retry, Reward${report.reward === 'shuffled' ? ' · control: shuffled reward' : ''}</p>
 <h1>${report.task}</h1>
 <p class="models"><code>${report.models.base}</code></p>
@@ -60,10 +53,45 @@ ${report.paper.length > 0 ? [table(paperTable(report)), html`<p class="note">${P
 <details><summary>Resolved configuration</summary><pre>${JSON.stringify(report.config, null, 2)}</pre></details>
 </section>
 </main>
-<footer>Every number here follows from the files of the run: <code>rrr report RUN</code> counts them again.</footer>
+<footer>Every number here follows from the files of the run: <code>rrr report RUN</code> counts them again.</footer>`,
+  );
+}
+
+/** Sentences and tables, such as those on several runs. */
+export function renderDocumentHtml({ title, sentences, tables }: Document): string {
+  return page(
+    title,
+    html`<header>
+<p class="kicker">Reflect, Retry, Reward</p>
+<h1>${title}</h1>
+</header>
+<main>
+<section class="verdict"><ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul></section>
+${tables.map(titledTable)}
+</main>`,
+  );
+}
+
+function page(title: string, body: Html): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>rrr: ${title}</title>
+<style>${trusted(STYLE)}</style>
+</head>
+<body>
+${body}
 </body>
 </html>
 `.text;
+}
+
+function titledTable({ title, table: rows, note }: TitledTable): Html {
+  return html`<h3>${title}</h3>${table(rows)}${note === undefined ? '' : html`<p class="note">${note}</p>`}`;
 }
 
 function renderDecoding(report: DecodingReport): Html {
@@ -84,10 +112,7 @@ ${chart(
   ),
 )}
 ${table(comparisonTable(report.comparisons))}
-${furtherTables(report).map(
-  ({ title, table: rows, note }) =>
-    html`<h3>${title}</h3>${table(rows)}${note === undefined ? '' : html`<p class="note">${note}</p>`}`,
-)}
+${furtherTables(report).map(titledTable)}
 ${table(reflectionTable(report))}
 <div class="columns">
 ${kindTables(report).map(({ title, table: rows }) => html`<div><h3>Verdicts, ${title}</h3>${table(rows)}</div>`)}

@@ -10,14 +10,16 @@ import {
   runFacts,
   STATISTICS_NOTE,
   type Table,
+  type TitledTable,
   trainingFacts,
 } from './facts.ts';
 import type { DecodingReport, Example, Report } from './report.ts';
+import type { Document } from './several/document.ts';
 
 export function renderMarkdown(report: Report): string {
   return [
     `# Reflect, Retry, Reward: ${inline(report.task)}`,
-    report.verdict.map((sentence) => `- ${sentence}`).join('\n'),
+    list(report.verdict),
     STATISTICS_NOTE,
     ...report.decodings.map(renderDecoding),
     '## Run',
@@ -31,15 +33,22 @@ export function renderMarkdown(report: Report): string {
     .concat('\n');
 }
 
+/** Sentences and tables, such as those on several runs. */
+export function renderDocumentMarkdown({ title, sentences, tables }: Document): string {
+  return [`# ${inline(title)}`, list(sentences), ...tables.flatMap(titledTable)].join('\n\n').concat('\n');
+}
+
+const list = (sentences: readonly string[]) => sentences.map((sentence) => `- ${sentence}`).join('\n');
+
+function titledTable({ title, table: rows, note }: TitledTable): string[] {
+  return [`### ${title}`, table(rows), ...(note === undefined ? [] : [note])];
+}
+
 function renderDecoding(report: DecodingReport): string {
   return [
     `## ${report.decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}`,
     table(comparisonTable(report.comparisons)),
-    ...furtherTables(report).flatMap(({ title, table: rows, note }) => [
-      `### ${title}`,
-      table(rows),
-      ...(note === undefined ? [] : [note]),
-    ]),
+    ...furtherTables(report).flatMap(titledTable),
     table(reflectionTable(report)),
     ...kindTables(report).flatMap(({ title, table: rows }) => [`### Verdicts, ${title}`, table(rows)]),
   ].join('\n\n');

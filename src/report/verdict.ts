@@ -22,7 +22,7 @@ export function mainResult(report: DecodingReport): PairedComparison {
   return mainComparison(report).result;
 }
 
-export function mainComparison({ comparisons }: DecodingReport): ComparisonReport {
+function mainComparison({ comparisons }: DecodingReport): ComparisonReport {
   const found = comparisons.find(({ name }) => name === 'second_try');
   if (!found) throw new Error('the report has no comparison second_try');
   return found;

@@ -1,6 +1,10 @@
 /** Where things are in a run directory. */
 import { join } from 'node:path';
 
+export type ReportFormat = 'json' | 'md' | 'html';
+
+export const reportIn = (folder: string, format: ReportFormat) => join(folder, `report.${format}`);
+
 export function runPaths(run: string) {
   return {
     run,
@@ -27,7 +31,7 @@ export function runPaths(run: string) {
     trainedModel: join(run, 'train', 'model'),
     trainSummary: join(run, 'train', 'summary.json'),
     evalJournal: join(run, 'eval', 'journal.jsonl'),
-    report: (format: 'json' | 'md' | 'html') => join(run, 'eval', `report.${format}`),
+    report: (format: ReportFormat) => reportIn(join(run, 'eval'), format),
   };
 }
 

@@ -10,19 +10,20 @@ import type { Report, ReportInput } from '../../report/report.ts';
 import { readJson, replaceFile, replaceJson } from '../../run/files.ts';
 import { readLines, readQueries } from '../../run/journal.ts';
 import { readManifest } from '../../run/manifest.ts';
-import type { RunPaths } from '../../run/paths.ts';
+import { type RunPaths, reportIn } from '../../run/paths.ts';
 import { evalRecord, tally, workerEvent } from '../../run/records.ts';
 
-/** Throws UserError where the run's evaluation is not complete. */
-export async function writeReport(paths: RunPaths): Promise<Report> {
+/** Into the run, or into another folder. Throws UserError where the run's evaluation is not complete. */
+export async function writeReport(paths: RunPaths, folder = paths.stage('eval')): Promise<Report> {
   const report = aggregate(await readRun(paths));
-  replaceJson(paths.report('json'), report);
-  replaceFile(paths.report('md'), renderMarkdown(report));
-  replaceFile(paths.report('html'), renderHtml(report));
+  replaceJson(reportIn(folder, 'json'), report);
+  replaceFile(reportIn(folder, 'md'), renderMarkdown(report));
+  replaceFile(reportIn(folder, 'html'), renderHtml(report));
   return report;
 }
 
-async function readRun(paths: RunPaths): Promise<ReportInput> {
+/** All that a report of the run follows from. Throws as `writeReport` does. */
+export async function readRun(paths: RunPaths): Promise<ReportInput> {
   const manifest = readManifest(paths);
   if (manifest?.stages.eval?.status !== 'finished') {
     throw new UserError(`${paths.run} holds no finished evaluation`, { cure: 'run rrr eval first' });

@@ -8,6 +8,12 @@ export const evaluate: Stage<Report> = {
   command: 'eval',
   description: 'first try, reflection and second try on held-out data, before and after training; the report',
   unit: 'episodes',
+  flags: [
+    [
+      '--power',
+      'evaluate nothing: say how many queries an effect needs, and what the queries of this run can find',
+    ],
+  ],
   // A model that another run trained needs no training here.
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
   decides: decideEvaluation,

@@ -1,0 +1,54 @@
+/** `rrr compare RUN RUN...`: several finished evaluations, joined where only their seed differs, else side by side. */
+import { mkdirSync } from 'node:fs';
+import { UserError } from '../errors.ts';
+import { renderDocumentHtml } from '../report/html.ts';
+import { renderDocumentMarkdown } from '../report/markdown.ts';
+import { describeRuns } from '../report/several/document.ts';
+import { aggregateRuns, type EvaluatedRun } from '../report/several/runs.ts';
+import { readJson, replaceFile, replaceJson } from '../run/files.ts';
+import { type FlatValues, fingerprint } from '../run/fingerprint.ts';
+import { type ReportFormat, reportIn, runPaths } from '../run/paths.ts';
+import { readRun } from '../stages/evaluate/report.ts';
+import { evaluate } from '../stages/evaluate/stage.ts';
+import { showPath } from '../terminal/command-line.ts';
+import type { Context, Outcome } from '../terminal/context.ts';
+import { alignColumns } from '../text.ts';
+import { resolveUserPath } from '../user-path.ts';
+
+export interface CompareOptions {
+  /** Where the report goes; without it, it is only shown. */
+  out?: string;
+}
+
+export async function runCompare(
+  context: Context,
+  runs: readonly string[],
+  { out }: CompareOptions,
+): Promise<Outcome> {
+  const folders = runs.map((run) => resolveUserPath(context.cwd, run));
+  const twice = folders.find((folder, index) => folders.indexOf(folder) !== index);
+  if (twice !== undefined) throw new UserError(`${twice} is named twice`, { cure: 'name each run once' });
+  const report = aggregateRuns(await Promise.all(folders.map((folder) => read(folder, context))));
+  const document = describeRuns(report);
+  const lines = [
+    ...document.sentences,
+    ...document.tables.flatMap(({ title, table }) => ['', title, ...alignColumns(table, '  ')]),
+  ];
+  if (out !== undefined) {
+    const folder = resolveUserPath(context.cwd, out);
+    mkdirSync(folder, { recursive: true });
+    const path = (format: ReportFormat) => reportIn(folder, format);
+    replaceJson(path('json'), report);
+    replaceFile(path('md'), renderDocumentMarkdown(document));
+    replaceFile(path('html'), renderDocumentHtml(document));
+    lines.push('', `report: ${showPath(path('html'), context.cwd)}`);
+  }
+  return { text: lines.join('\n'), json: { ...report, sentences: document.sentences } };
+}
+
+async function read(folder: string, context: Context): Promise<EvaluatedRun> {
+  const paths = runPaths(folder);
+  const input = await readRun(paths);
+  const { seed, ...decides } = readJson(paths.stageDecides(evaluate.name)) as FlatValues;
+  return { name: showPath(folder, context.cwd), group: fingerprint(decides), input };
+}

@@ -20,6 +20,7 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     'failures',
     'train',
     'eval',
+    'benchmarks',
   ],
   [
     `train.steps train.batch_size train.micro_batch_size train.num_generations train.retries_per_reflection
@@ -29,8 +30,15 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     train.lora.rank train.lora.alpha train.lora.dropout train.lora.targets train.lora.base_dtype`,
     'train',
     'eval',
+    'benchmarks',
   ],
-  ['eval.model eval.modes', 'eval'],
+  ['eval.model', 'eval', 'benchmarks'],
+  ['eval.modes', 'eval'],
+  [
+    `benchmarks.tasks benchmarks.source benchmarks.path benchmarks.items benchmarks.max_gen_toks
+    benchmarks.chat_template benchmarks.shots.gsm8k benchmarks.shots.math`,
+    'benchmarks',
+  ],
   // How fast, where, how safely, and what is shown.
   [
     `python data.on_bad_row task.verifier.processes

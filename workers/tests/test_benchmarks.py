@@ -175,6 +175,20 @@ def test_scores_of_what_is_written(task: str, right: list[str], wrong: list[str]
         assert [item["id"] for item in items] == [row["id"] for row in rows]
 
 
+def test_the_answers_of_real_files_are_right() -> None:
+    for row in real_data.rows("benchmarks/math500.jsonl"):
+        for reply in (
+            f"\\boxed{{{row['answer']}}}",
+            f"Final Answer: The final answer is ${row['answer']}$. I hope it is correct.",
+        ):
+            assert math_results(row, [reply]) == {"exact_match": 1}, reply
+    real_data.rows("benchmarks/gsm8k-test.jsonl")
+    rows = read_rows("gsm8k", str(real_data.FOLDER / "benchmarks" / "gsm8k-test.jsonl"), None)
+    answers = iter([row["answer"] for row in rows])
+    items = answer_items(ScriptedModel(lambda _: next(answers)), "gsm8k", rows, config_with(), 50)
+    assert [item["score"] for item in items] == [1] * 1319
+
+
 def test_an_ending_is_scored_by_its_length_and_asked_without_a_chat(tmp_path: Path) -> None:
     model = ScriptedModel(str)
     items = answer_items(model, "hellaswag", read(task := "hellaswag", tmp_path), config_with(), 50)
@@ -260,7 +274,7 @@ LONG = "word " * 400
 def ask(worker: WorkerProcess, number: int, task: str, output: Path) -> dict[str, Any]:
     params = {"task": task, "model": "base", "output": str(output), "max_gen_toks": 8}
     worker.call(number, "benchmark", params)
-    value: dict[str, Any] = worker.read_until("result", 120)["value"]
+    value: dict[str, Any] = worker.read_until("result", 300)["value"]
     return value
 
 
@@ -278,7 +292,7 @@ def test_a_real_model_answers_from_files_alone(tiny_model: Path, tmp_path: Path)
     env = {"HF_HOME": str(cache), "HF_ENDPOINT": "http://127.0.0.1:9"}
     with WorkerProcess("rrr_workers.roles.benchmark", tmp_path / "log", env=env) as worker:
         worker.start(config, {"model": str(tiny_model), "tasks": list(files), "files": files, "date": "2026-01-02"})
-        worker.read_until("ready", 120)
+        worker.read_until("ready", 300)
         made = {task: ask(worker, number, task, tmp_path / "made" / task) for number, task in enumerate(files)}
         worker.send({"type": "stop"})
         worker.wait_until_gone(10)

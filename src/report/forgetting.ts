@@ -69,12 +69,12 @@ export function describeForgetting(benchmarks: readonly Forgetting[]): string[] 
   const named = (outcome: ReturnType<typeof outcomeOf>) =>
     benchmarks
       .filter(({ result }) => result.n > 0 && outcomeOf(result) === outcome)
-      .map(({ task, result }) => `${task} (${points(result.difference)} points)`)
+      .map(({ task, result }) => `${task} (${points(result.difference)} points [${range(result.interval)}])`)
       .join(', ') || 'none';
   const unasked = benchmarks.filter(({ too_long }) => too_long > 0);
   const changed = benchmarks.filter(({ other_prompts }) => other_prompts > 0);
   return [
-    `General benchmarks after training, p < 0.05: lost on ${named('loss')}; gained on ${named('gain')}; no change shown on ${named('no change shown')}.`,
+    `General benchmarks after training, p < 0.05, 95 % intervals: lost on ${named('loss')}; gained on ${named('gain')}; no change shown on ${named('no change shown')}.`,
     ...(unasked.length === 0
       ? []
       : [

@@ -14,7 +14,8 @@ beforeAll(() => {
   writeFileSync(join(root, 'models/good/config.json'), '{}');
   writeFileSync(join(root, 'rows.jsonl'), '{}\n');
   mkdirSync(join(root, 'rows'));
-  for (const name of ['math500', 'mmlu_pro', 'MMLU-Pro-500']) writeFileSync(join(root, `rows/${name}.jsonl`), '');
+  for (const name of ['math500', 'mmlu_pro', 'MMLU-Pro-500'])
+    writeFileSync(join(root, `rows/${name}.jsonl`), '');
 });
 
 function load(text: string, ...sets: string[]) {

@@ -307,14 +307,21 @@ def test_a_real_model_answers_from_files_alone(tiny_model: Path, tmp_path: Path)
     assert not (cache / "datasets").exists()
 
 
-def test_a_bad_file_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
-    files = {"math": write(tmp_path / "math.jsonl", [{"question": "Q"}])}
-    config = resolved_config(benchmarks={"source": "files", "path": str(tmp_path)})
+@pytest.mark.parametrize(
+    ("row", "weights", "message"),
+    [({"question": "Q"}, "model.safetensors", "column answer is missing"), (MATH[0], "none", "has no weights")],
+)
+def test_what_is_wrong_is_told_before_a_model_is_loaded(
+    row: dict[str, Any], weights: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / weights).touch()
+    files = {"math": write(tmp_path / "math.jsonl", [row])}
+    config = resolved_config(model={"name": str(tmp_path)}, benchmarks={"source": "files", "path": str(tmp_path)})
     with WorkerProcess("rrr_workers.roles.benchmark", tmp_path / "log") as worker:
-        worker.start(config, {"model": "/nowhere", "tasks": ["math"], "files": files, "date": "2026-01-02"})
+        worker.start(config, {"model": str(tmp_path), "tasks": ["math"], "files": files, "date": "2026-01-02"})
         assert worker.read_until("hello")
         fatal = worker.read(60)
     assert fatal is not None
     assert fatal["type"] == "fatal"
     assert fatal["error"]["type"] == "user"
-    assert "column answer is missing" in fatal["error"]["message"]
+    assert message in fatal["error"]["message"]

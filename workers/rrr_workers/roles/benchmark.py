@@ -11,13 +11,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rrr_workers.benchmarks.rows import Row, read_rows
 from rrr_workers.benchmarks.run import answer_items
 from rrr_workers.config import Config
+from rrr_workers.data.model_check import check_model
 from rrr_workers.data.prepare import AtomicLines
 from rrr_workers.engines.vllm import SEE_LOG, START_CURE
 from rrr_workers.engines.vllm_args import prepare_environment
-from rrr_workers.errors import CallFailed, WorkerFailed
+from rrr_workers.errors import CallFailed, UserError, WorkerFailed
 from rrr_workers.runtime.guardian import die_with_parent
 from rrr_workers.runtime.heartbeat import Heartbeat
 from rrr_workers.runtime.one_method import OneMethod
@@ -26,16 +29,20 @@ from rrr_workers.runtime.serve import serve
 
 
 async def build(config: Config, options: dict[str, Any]) -> Role:
-    """Every row is read and checked before the model is loaded."""
+    """What can be found wrong without loading the model is found before."""
     prepare_environment(config.workers.count * config.engine.tensor_parallel)
     if config.benchmarks.source == "files":
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    check_model(config)
     files = options["files"]
     rows = {task: read_rows(task, files.get(task), config.benchmarks.items) for task in options["tasks"]}
     from rrr_workers.benchmarks.model import HarnessModel
 
     try:
         lm = HarnessModel(config, options["model"], day_of(options))
+    except ValidationError as error:
+        message = f"vLLM refuses {options['model']} under these settings: {error.errors()[0]['msg']}"
+        raise UserError(message, cure="correct the sections model and engine of the config") from error
     except RuntimeError as error:  # the engine's processes have logged why
         raise WorkerFailed(f"vLLM did not start: {error}", cure=START_CURE) from error
     info = {"engine": "lm-eval on vllm", "model": options["model"], "max_model_len": lm.max_length}

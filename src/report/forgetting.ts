@@ -4,7 +4,7 @@ import type { Table } from './facts.ts';
 import { percent, points, pValue, range } from './format.ts';
 import type { BeforeAfter } from './report.ts';
 import { comparePaired, type PairedComparison } from './statistics.ts';
-import { outcomeOf } from './verdict.ts';
+import { type Outcome, outcomeOf } from './verdict.ts';
 
 export interface Forgetting {
   task: string;
@@ -64,26 +64,36 @@ export function forgettingTable(benchmarks: readonly Forgetting[]): Table {
   ];
 }
 
-/** What the numbers say, and what to know before they are believed. */
+/** What the numbers say, in the first sentence, and what to know before they are believed. */
 export function describeForgetting(benchmarks: readonly Forgetting[]): string[] {
-  const named = (outcome: ReturnType<typeof outcomeOf>) =>
+  const named = (outcome: Outcome) =>
     benchmarks
       .filter(({ result }) => result.n > 0 && outcomeOf(result) === outcome)
       .map(({ task, result }) => `${task} (${points(result.difference)} points [${range(result.interval)}])`)
       .join(', ') || 'none';
-  const unasked = benchmarks.filter(({ too_long }) => too_long > 0);
-  const changed = benchmarks.filter(({ other_prompts }) => other_prompts > 0);
   return [
     `General benchmarks after training, p < 0.05, 95 % intervals: lost on ${named('loss')}; gained on ${named('gain')}; no change shown on ${named('no change shown')}.`,
-    ...(unasked.length === 0
-      ? []
-      : [
-          `Too long for model.max_model_len with room for an answer, so not asked and not compared: ${unasked.map(({ task, too_long, items }) => `${too_long} of ${items} items of ${task}`).join(', ')}.`,
-        ]),
-    ...(changed.length === 0
-      ? []
-      : [
-          `The two models were not asked in the same words: their chat templates differ (${changed.map(({ task, other_prompts }) => `${task} ${other_prompts}`).join(', ')} items).`,
-        ]),
+    ...warn(
+      'Too long for model.max_model_len with room for an answer, so not asked and not compared',
+      benchmarks,
+      ({ too_long }) => too_long,
+    ),
+    ...warn(
+      'Not asked of both models in the same words, as by another chat template',
+      benchmarks,
+      ({ other_prompts }) => other_prompts,
+    ),
   ];
+}
+
+/** A sentence where some items are concerned. */
+function warn(
+  what: string,
+  benchmarks: readonly Forgetting[],
+  count: (benchmark: Forgetting) => number,
+): string[] {
+  const concerned = benchmarks
+    .filter((benchmark) => count(benchmark) > 0)
+    .map((benchmark) => `${count(benchmark)} of ${benchmark.items} items of ${benchmark.task}`);
+  return concerned.length === 0 ? [] : [`${what}: ${concerned.join(', ')}.`];
 }

@@ -116,7 +116,7 @@ test('what is too long for one of the models is told and not compared, and so ar
   const view = { paths: runPaths(run), path: (path: string) => path, next: (command: string) => command };
   const { text } = show(summary, view);
   expect(text).toContain('not asked and not compared: 2 of 20 items of gsm8k, 2 of 20 items of hellaswag');
-  expect(text).toContain('not asked in the same words');
+  expect(text).toContain('same words, as by another chat template: 1 of 20 items of gsm8k');
 });
 
 test('an interrupted stage goes on with what no model has answered', async () => {

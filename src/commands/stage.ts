@@ -1,4 +1,4 @@
-/** `rrr build-failures`, `rrr train`, `rrr eval`: a stage of the table, or its plan with --dry-run. */
+/** `rrr build-failures`, `rrr train`, `rrr eval`, `rrr benchmarks`: a stage of the table, or its plan with --dry-run. */
 import { basename, extname, join } from 'node:path';
 import { runPaths } from '../run/paths.ts';
 import { executeStage } from '../stages/execute.ts';

@@ -156,6 +156,7 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
     task: { ...written.task },
     data: { ...written.data, train_fraction: written.data.train_fraction ?? 1 - written.data.test_fraction },
     eval: { ...written.eval },
+    benchmarks: { ...written.benchmarks },
   };
   const absolute = (path: string, ...key: string[]) =>
     resolveUserPath(resolve(cwd, document.folderOf(key)), path);
@@ -168,6 +169,8 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
       : { ...baseline, ...(model !== undefined && { model }) },
   );
   if (config.data.path !== undefined) config.data.path = absolute(config.data.path, 'data', 'path');
+  if (config.benchmarks.path !== undefined)
+    config.benchmarks.path = absolute(config.benchmarks.path, 'benchmarks', 'path');
   config.task.name = config.task.name.replace(/^(.+\.py)(?=:)/, (path) => absolute(path, 'task', 'name'));
   if (config.task.verifier !== undefined) {
     const command = config.task.verifier.command.map((word, index) =>

@@ -1,6 +1,7 @@
 /** What must hold between keys, and between keys and files. A finding names every key it rests on, the culprit first. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
+import { findBenchmarkFiles } from './benchmarks.ts';
 import type { Config } from './schema.ts';
 
 export interface Finding {
@@ -19,6 +20,7 @@ export function* checkRules(config: Config): Generator<Finding> {
   yield* checkFailures(config);
   yield* checkTrain(config);
   yield* checkEval(config);
+  yield* checkBenchmarks(config);
 }
 
 const HUB_ID = /^[\w.-]+(\/[\w.-]+)?$/;
@@ -316,6 +318,45 @@ function* checkEval({ eval: { model, modes, samples, controls, baselines } }: Co
 
 /** What the evaluation itself calls its models. */
 const RESERVED = ['base', 'trained'];
+
+function* checkBenchmarks({ benchmarks, model }: Config): Generator<Finding> {
+  const { tasks, source, path, max_gen_toks } = benchmarks;
+  yield* checkNamedOnce('benchmarks.tasks', 'benchmark', tasks);
+  if (source === 'files') yield* checkBenchmarkFiles(benchmarks);
+  else if (path !== undefined) {
+    const keys = ['benchmarks.path', 'benchmarks.source'] as const;
+    const cure = 'write source: files, or remove it';
+    yield { keys, message: 'is not used: benchmarks.source is hub', cure, warning: true };
+  }
+  if (max_gen_toks !== undefined && max_gen_toks >= model.max_model_len) {
+    yield {
+      keys: ['benchmarks.max_gen_toks', 'model.max_model_len'],
+      message: `answers of ${max_gen_toks} tokens leave no room for a question in max_model_len ${model.max_model_len}`,
+      cure: 'lower benchmarks.max_gen_toks, or raise model.max_model_len',
+    };
+  }
+}
+
+function* checkBenchmarkFiles({ tasks, path }: Config['benchmarks']): Generator<Finding> {
+  if (path === undefined) {
+    yield {
+      keys: ['benchmarks.source', 'benchmarks.path'],
+      message: 'files needs benchmarks.path, which is missing',
+      cure: 'write benchmarks.path: the folder',
+    };
+    return;
+  }
+  for (const task of tasks) {
+    const files = findBenchmarkFiles(path, task);
+    if (files.length === 1) continue;
+    const found = files.length === 0 ? 'no file' : files.map((file) => basename(file)).join(', ');
+    yield {
+      keys: ['benchmarks.path', 'benchmarks.tasks'],
+      message: `${path} must hold one file for ${task}, named ${task}*.jsonl, and holds ${found}`,
+      cure: 'correct the folder, or name in benchmarks.tasks what it holds',
+    };
+  }
+}
 
 function* checkNamedOnce(key: string, what: string, names: readonly string[]): Generator<Finding> {
   if (new Set(names).size !== names.length) {

@@ -289,6 +289,41 @@ const evaluation = z.strictObject({
   examples: z.int().nonnegative().default(10).describe('Reflections before and after that the report shows.'),
 });
 
+const benchmarks = z.strictObject({
+  tasks: z
+    .array(z.enum(['gsm8k', 'math', 'hellaswag', 'mmlu_pro']))
+    .min(1)
+    .default(['gsm8k', 'math', 'hellaswag', 'mmlu_pro'])
+    .describe('What both models are asked. math is MATH-500.'),
+  source: z
+    .enum(['hub', 'files'])
+    .default('hub')
+    .describe('files: the rows are in files of the folder path.'),
+  path: z
+    .string()
+    .optional()
+    .describe(
+      'files: a folder with one JSONL file for each benchmark, whose name begins with it, such as gsm8k-test.jsonl or mmlu-pro.jsonl.',
+    ),
+  items: positiveInt
+    .optional()
+    .describe('At most this many items of each benchmark, the same ones in every run. Default: all.'),
+  max_gen_toks: positiveInt
+    .optional()
+    .describe('Most tokens of an answer. Default: half of model.max_model_len, at most 2048.'),
+  chat_template: z
+    .boolean()
+    .default(true)
+    .describe("Ask through the model's chat template. hellaswag, which only scores endings, never does."),
+  shots: z
+    .strictObject({
+      gsm8k: z.int().min(0).max(5).default(5),
+      math: z.int().min(0).max(4).default(4),
+    })
+    .prefault({})
+    .describe('Worked examples before each question; hellaswag and mmlu_pro have none.'),
+});
+
 export const configSchema = z.strictObject({
   seed: z
     .int()
@@ -308,6 +343,7 @@ export const configSchema = z.strictObject({
   failures: failures.prefault({}),
   train: train.prefault({}),
   eval: evaluation.prefault({}),
+  benchmarks: benchmarks.prefault({}),
 });
 
 /** A config as written, with the schema's defaults. */

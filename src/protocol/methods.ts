@@ -198,3 +198,9 @@ export type TrainEvent = z.output<typeof trainEvent>;
 
 export const trainResult = z.object({ step: count, stopped: z.boolean(), model: z.string().nullable() });
 export type TrainResult = z.output<typeof trainResult>;
+
+/**
+ * benchmark {task, model, output, max_gen_toks}: the model answers every item of a benchmark; writes lines of
+ * `benchmarkItem` (run/records.ts) to the file `output`.
+ */
+export const benchmarkResult = z.object({ items: count, too_long: count, cut: count });

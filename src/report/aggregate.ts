@@ -35,6 +35,7 @@ export function aggregate(input: ReportInput): Report {
     data: input.data,
     failures: aggregateFailures(input.tallies),
     training: aggregateTraining(input.events),
+    forgetting: input.forgetting,
     paper: paperRows(input.config.task.name),
     config: input.config,
   };

@@ -1,5 +1,6 @@
 /** The rows that the renderers share: what is compared, and what is known of the data, the failures and the training. */
 import { BASE, SECOND_TRY, TRAINED } from './arms.ts';
+import { describeForgetting, forgettingTable } from './forgetting.ts';
 import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
 import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport, Report } from './report.ts';
 import type { PairedComparison, Share } from './statistics.ts';
@@ -241,6 +242,18 @@ export function runFacts(report: Report): Table {
         ...Object.entries(report.versions).map(([name, version]) => `${name} ${version}`),
       ].join(', '),
     ],
+  ];
+}
+
+/** Empty where the benchmarks weren't run. */
+export function forgettingTables({ forgetting }: Report): TitledTable[] {
+  if (forgetting.length === 0) return [];
+  return [
+    {
+      title: 'Forgetting: general benchmarks, item by item',
+      table: forgettingTable(forgetting),
+      note: describeForgetting(forgetting).join(' '),
+    },
   ];
 }
 

@@ -3,6 +3,7 @@ import { drawKl, drawReflectionLengths, drawShares, drawTrainingCurve } from './
 import {
   comparisonTable,
   dataFacts,
+  forgettingTables,
   furtherTables,
   kindTables,
   PAPER_NOTE,
@@ -43,6 +44,7 @@ ${chart('Length of the reflections, by step', drawReflectionLengths(steps))}
 ${chart('KL divergence from the base model, by step', drawKl(steps))}
 </section>`
 }
+${forgettingTables(report).map(titledTable)}
 <section><h2>Reflections before and after</h2>
 <p>The first of the base model's failures in the order of the data, not picked. Both models reflect on the same failed answer.</p>
 ${(report.decodings[0]?.examples ?? []).map(renderExample)}

@@ -2,6 +2,7 @@
 import {
   comparisonTable,
   dataFacts,
+  forgettingTables,
   furtherTables,
   kindTables,
   PAPER_NOTE,
@@ -22,6 +23,7 @@ export function renderMarkdown(report: Report): string {
     list(report.verdict),
     STATISTICS_NOTE,
     ...report.decodings.map(renderDecoding),
+    ...forgettingTables(report).flatMap(titledTable),
     '## Run',
     ...[dataFacts(report), trainingFacts(report), runFacts(report)].map(table),
     ...(report.paper.length > 0 ? [table(paperTable(report)), PAPER_NOTE] : []),

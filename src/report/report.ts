@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
 import type { EvalRecord, Tally } from '../run/records.ts';
 import type { Comparison, Control } from './arms.ts';
+import type { Forgetting } from './forgetting.ts';
 import type { PaperRow } from './paper.ts';
 import type { Interval, PairedComparison, Proportion, Share } from './statistics.ts';
 
@@ -21,6 +22,8 @@ export interface ReportInput {
   events: readonly TrainEvent[];
   queries: readonly Query[];
   records: readonly EvalRecord[];
+  /** Of `rrr benchmarks`; none where these weren't run. */
+  forgetting: readonly Forgetting[];
 }
 
 export interface Report {
@@ -38,6 +41,7 @@ export interface Report {
   data: PrepareResult;
   failures: FailureReport;
   training: TrainingReport;
+  forgetting: readonly Forgetting[];
   paper: PaperRow[];
   config: Config;
 }

@@ -30,6 +30,9 @@ export function runPaths(run: string) {
     trainEvents: join(run, 'train', 'events.jsonl'),
     trainedModel: join(run, 'train', 'model'),
     trainSummary: join(run, 'train', 'summary.json'),
+    /** The items of one benchmark as a model answered them: written whole, so what is there is finished. */
+    benchmarkItems: (model: string, task: string) => join(run, 'benchmarks', model, `${task}.jsonl`),
+    benchmarksSummary: join(run, 'benchmarks', 'summary.json'),
     evalJournal: join(run, 'eval', 'journal.jsonl'),
     report: (format: ReportFormat) => reportIn(join(run, 'eval'), format),
   };

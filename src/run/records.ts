@@ -159,3 +159,22 @@ export const evalRecord = z.object({
   episode: episodeResult,
 });
 export type EvalRecord = z.output<typeof evalRecord>;
+
+/** benchmarks/MODEL/TASK.jsonl: an item as a model answered it. */
+export const benchmarkItem = z.object({
+  /** Of the item's content. */
+  id: z.string(),
+  model: z.enum(['base', 'trained']),
+  task: z.string(),
+  /** 0 or 1; 0 where the prompt was too long to be asked. */
+  score: z.union([z.literal(0), z.literal(1)]),
+  /** The prompt, with room for an answer, doesn't fit model.max_model_len: it was refused, not cut. */
+  too_long: z.boolean(),
+  /** The answer was cut at benchmarks.max_gen_toks. */
+  cut: z.boolean(),
+  /** Hash of the prompt as the model saw it. */
+  prompt: z.string(),
+  /** Null where nothing is written, only scored. */
+  completion: z.string().nullable(),
+});
+export type BenchmarkItem = z.output<typeof benchmarkItem>;

@@ -10,7 +10,10 @@ export function decideFailures(config: Config) {
     model: { ...model, name: modelIdentity(model.name) },
     sampling,
     failures,
-    engine: { name: engine.name },
+    engine: {
+      name: engine.name,
+      openai: engine.openai?.tools === 'text' ? undefined : { tools: engine.openai?.tools },
+    },
   };
 }
 
@@ -52,20 +55,21 @@ export function decideTraining(config: Config) {
 }
 
 /**
- * What an evaluation's episodes follow from. How many of them there are (modes, samples, controls, baselines) may grow: what is
- * done stays. Defaults of keys that earlier versions didn't know are left out, so that what these finished stays finished.
+ * What an evaluation's episodes follow from. How many there are (samples, controls, baselines) may grow: what is done stays.
+ * Defaults of keys that earlier versions didn't know are left out, so that what these finished stays finished.
  */
 export function decideEvaluation(config: Config) {
-  const { model, retry, rounds } = config.eval;
+  const { model, modes, retry, rounds } = config.eval;
   const { bare_retry, hint } = config.task.prompts;
+  const training = decideTraining(config);
   return {
-    ...decideTraining(config),
+    ...training,
+    task: { ...training.task, prompts: { ...training.task.prompts, bare_retry, hint } },
     eval: {
       model: model && modelIdentity(model),
+      modes,
       ...(retry !== 'failed' && { retry }),
       ...(rounds !== 1 && { rounds }),
-      ...(bare_retry !== undefined && { bare_retry }),
-      ...(hint !== undefined && { hint }),
     },
   };
 }

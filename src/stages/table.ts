@@ -1,10 +1,11 @@
 /** The stages of a run, in their order. To add one, write its folder and name it here. */
+import { benchmarks } from './benchmarks/stage.ts';
 import { evaluate } from './evaluate/stage.ts';
 import { failures } from './failures/stage.ts';
 import type { Stage } from './stage.ts';
 import { train } from './train/stage.ts';
 
-export const STAGES: Stage[] = [failures, train, evaluate];
+export const STAGES: Stage[] = [failures, train, evaluate, benchmarks];
 
 /** Throws for a name that is in no entry of the table: a defect of the stage that needs it. */
 export function findStage(name: string): Stage {

@@ -13,6 +13,9 @@ beforeAll(() => {
   mkdirSync(join(root, 'models/empty'));
   writeFileSync(join(root, 'models/good/config.json'), '{}');
   writeFileSync(join(root, 'rows.jsonl'), '{}\n');
+  mkdirSync(join(root, 'rows'));
+  for (const name of ['math500', 'mmlu_pro', 'MMLU-Pro-500'])
+    writeFileSync(join(root, `rows/${name}.jsonl`), '');
 });
 
 function load(text: string, ...sets: string[]) {
@@ -60,6 +63,8 @@ test('paths are relative to the file that names them, in --set to the current fo
   const jsonl = GOOD.replace('generator', 'jsonl');
   expect(load(`${jsonl}  path: ../rows.jsonl\n`).config?.data.path).toBe(join(root, 'rows.jsonl'));
   expect(load(jsonl, 'data.path=rows.jsonl').config?.data.path).toBe(join(root, 'rows.jsonl'));
+  const files = `${GOOD}benchmarks: {source: files, path: ../rows, tasks: [math]}\n`;
+  expect(load(files).config?.benchmarks.path).toBe(join(root, 'rows'));
   expect(load(GOOD, 'model.name=./models/good').config?.model.name).toBe(join(root, 'models/good'));
   expect(load(GOOD, 'model.name=Qwen/Qwen2.5-1.5B-Instruct').config?.model.name).toBe(
     'Qwen/Qwen2.5-1.5B-Instruct',
@@ -112,6 +117,12 @@ describe('limits are part of what is allowed', () => {
     [`seed: ${2 ** 31 - 1}`, `seed: ${2 ** 31}`],
     ['engine: {gpu_memory_utilization: 1}', 'engine: {gpu_memory_utilization: 1.01}'],
     ['eval: {modes: [greedy]}', 'eval: {modes: []}'],
+    ['benchmarks: {max_gen_toks: 4095}', 'benchmarks: {max_gen_toks: 4096}'],
+    ['benchmarks: {shots: {gsm8k: 5}}', 'benchmarks: {shots: {gsm8k: 6}}'],
+    [
+      'benchmarks: {source: files, path: ../rows, tasks: [math]}',
+      'benchmarks: {source: files, path: ../rows, tasks: [math, hellaswag]}',
+    ],
   ])('%s, but not %s', (good, bad) => {
     expect(load(`${GOOD}${good}\n`).problems).toEqual([]);
     expect(load(`${GOOD}${bad}\n`).problems).toHaveLength(1);
@@ -183,6 +194,13 @@ describe('what a person reads', () => {
     ['a mode twice', `${GOOD}eval: {modes: [greedy, greedy]}\n`],
     ['a tracker twice', `${GOOD}train: {report_to: [wandb, tensorboard, wandb]}\n`],
     ['a key of another source', `${GOOD}  dataset: a/b\n`],
+    ['benchmark files without a folder', `${GOOD}benchmarks: {source: files}\n`],
+    ['a folder that no benchmark is read from', `${GOOD}benchmarks: {path: ../rows}\n`],
+    [
+      'a folder without the file of a benchmark, and with two of another',
+      `${GOOD}benchmarks: {source: files, path: ../rows, tasks: [gsm8k, mmlu_pro]}\n`,
+    ],
+    ['a benchmark twice', `${GOOD}benchmarks: {tasks: [math, math]}\n`],
   ];
   test.each(cases)('%s', (_name, text, ...sets) => {
     expect(render(text, ...sets)).toMatchSnapshot();

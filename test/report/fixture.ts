@@ -116,4 +116,5 @@ export const input: ReportInput = {
     fields: new JsonText(JSON.stringify({ nums: [1, 2, index], target: 6 })),
   })),
   records: [...records('sampled'), ...records('greedy')],
+  forgetting: [],
 };

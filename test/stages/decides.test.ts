@@ -16,10 +16,11 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     data.source data.path data.dataset data.subset data.hub_split data.rows data.columns
     data.test_fraction data.train_fraction data.train_rows data.test_rows
     sampling.temperature sampling.top_p sampling.max_answer_tokens sampling.max_reflection_tokens
-    failures.max_draws failures.failures_per_query failures.keep engine.name`,
+    failures.max_draws failures.failures_per_query failures.keep engine.name engine.openai.tools`,
     'failures',
     'train',
     'eval',
+    'benchmarks',
   ],
   [
     `train.steps train.batch_size train.micro_batch_size train.num_generations train.retries_per_reflection
@@ -29,9 +30,16 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     train.lora.rank train.lora.alpha train.lora.dropout train.lora.targets train.lora.base_dtype`,
     'train',
     'eval',
+    'benchmarks',
   ],
-  ['eval.model eval.modes', 'eval'],
-  // How fast, where, how safely, and what is shown.
+  ['eval.model', 'eval', 'benchmarks'],
+  ['eval.modes eval.retry eval.rounds task.prompts.bare_retry task.prompts.hint', 'eval'],
+  [
+    `benchmarks.tasks benchmarks.source benchmarks.path benchmarks.items benchmarks.max_gen_toks
+    benchmarks.chat_template benchmarks.shots.gsm8k benchmarks.shots.math`,
+    'benchmarks',
+  ],
+  // How fast, where, how safely, how much of it, and what is shown.
   [
     `python data.on_bad_row task.verifier.processes
     engine.tensor_parallel engine.gpu_memory_utilization engine.cpu_kv_cache_gib engine.enforce_eager
@@ -42,7 +50,7 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     train.devices train.processes train.sharding train.checkpoint_every train.checkpoint_minutes
     train.keep_checkpoints train.max_restarts train.step_timeout_s train.gpu_memory_utilization
     train.engine_sleep train.report_to
-    eval.examples`,
+    eval.samples eval.controls eval.baselines eval.examples`,
   ],
 ];
 

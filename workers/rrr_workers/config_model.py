@@ -204,6 +204,29 @@ class Eval(BaseModel):
     examples: int
 
 
+class Shots(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    gsm8k: int
+    math: int
+
+
+class Benchmarks(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    tasks: list[Literal['gsm8k', 'math', 'hellaswag', 'mmlu_pro']]
+    source: Literal['hub', 'files']
+    path: str | None = None
+    items: int | None = None
+    max_gen_toks: int | None = None
+    chat_template: bool
+    shots: Shots
+
+
 class Config(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -220,3 +243,4 @@ class Config(BaseModel):
     failures: Failures
     train: Train
     eval: Eval
+    benchmarks: Benchmarks

@@ -11,6 +11,7 @@ PACKAGE = Path(rrr_workers.__file__).parent
 #: Rooms of one line don't import each other.
 LAYERS = (
     ("roles",),
+    ("benchmarks",),
     ("training", "data"),
     ("runtime", "draws"),
     ("episode", "api"),

@@ -15,15 +15,13 @@ function union(done: Evaluation, now: Evaluation): Evaluation {
   const baselines = now.baselines.filter(({ name }) => !done.baselines.some((each) => each.name === name));
   return {
     ...now,
-    modes: [...new Set([...done.modes, ...now.modes])],
     samples: Math.max(done.samples, now.samples),
     controls: [...new Set([...done.controls, ...now.controls])],
     baselines: [...done.baselines, ...baselines],
   };
 }
 
-const extent = ({ modes, samples, controls, baselines }: Evaluation) => ({
-  modes,
+const extent = ({ samples, controls, baselines }: Evaluation) => ({
   samples,
   controls,
   baselines: baselines.map(({ name }) => name),

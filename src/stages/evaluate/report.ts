@@ -12,6 +12,7 @@ import { readLines, readQueries } from '../../run/journal.ts';
 import { readManifest } from '../../run/manifest.ts';
 import { type RunPaths, reportIn } from '../../run/paths.ts';
 import { evalRecord, tally, workerEvent } from '../../run/records.ts';
+import { readForgetting } from '../benchmarks/results.ts';
 
 /** Into the run, or into another folder. Throws UserError where the run's evaluation is not complete. */
 export async function writeReport(paths: RunPaths, folder = paths.stage('eval')): Promise<Report> {
@@ -43,6 +44,7 @@ export async function readRun(paths: RunPaths): Promise<ReportInput> {
     events: own ? await readAll(paths.trainEvents, trainEvent) : [],
     queries: await collect(readQueries(paths.testQueries)),
     records: await readAll(paths.evalJournal, evalRecord),
+    forgetting: manifest.stages.benchmarks?.status === 'finished' ? await readForgetting(paths) : [],
   };
 }
 

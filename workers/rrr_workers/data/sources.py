@@ -70,12 +70,12 @@ def _path(data: Data) -> Path:
 def _jsonl_rows(path: Path) -> Iterator[RawRow]:
     try:
         for number, line in numbered_lines(path):
-            yield f"{path}:{number}", _parse_line(line)
+            yield f"{path}:{number}", parse_line(line)
     except OSError as error:
         raise UserError(f"data.path: can't read {path}: {error.strerror}", cure=_PATH_CURE) from error
 
 
-def _parse_line(line: bytes) -> Mapping[str, Any] | BadRow:
+def parse_line(line: bytes) -> Mapping[str, Any] | BadRow:
     try:
         row = json.loads(line.decode("utf-8-sig").strip())
     except UnicodeDecodeError as error:

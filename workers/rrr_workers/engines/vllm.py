@@ -18,8 +18,8 @@ from rrr_workers.tasks.base import Message
 
 _REMEMBERED_PROMPTS = 4096  # the draws of a query share theirs
 _WATCH_S = 0.5
-_SEE_LOG = "see this worker's log"
-_START_CURE = (
+SEE_LOG = "see this worker's log"
+START_CURE = (
     "the lines above say why; when memory ran out, lower engine.gpu_memory_utilization (on a CPU "
     "engine.cpu_kv_cache_gib) or model.max_model_len"
 )
@@ -54,7 +54,7 @@ class VllmEngine(Engine):
             # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
             llm = AsyncLLM.from_engine_args(arguments)
         except RuntimeError as error:  # the engine's processes have logged why
-            raise WorkerFailed(f"vLLM did not start: {error}", cure=_START_CURE) from error
+            raise WorkerFailed(f"vLLM did not start: {error}", cure=START_CURE) from error
         # Objects of the libraries live as long as this process: looking through them over and over takes a third of it.
         gc.collect()
         gc.freeze()
@@ -96,12 +96,12 @@ class VllmEngine(Engine):
             async for output in self._llm.generate(prompt, params, str(next(self._request_ids))):
                 final = output.outputs[0]
         except EngineDeadError as error:
-            raise WorkerFailed(f"the vLLM engine failed: {error}", cure=_SEE_LOG) from error
+            raise WorkerFailed(f"the vLLM engine failed: {error}", cure=SEE_LOG) from error
         except EngineGenerateError as error:  # this request alone
-            raise CallFailed(f"vLLM failed a request: {error.__cause__!r}", cure=_SEE_LOG, retryable=True) from error
+            raise CallFailed(f"vLLM failed a request: {error.__cause__!r}", cure=SEE_LOG, retryable=True) from error
         except asyncio.CancelledError:
             if self._dead:
-                raise WorkerFailed("the vLLM engine died", cure=_SEE_LOG) from None
+                raise WorkerFailed("the vLLM engine died", cure=SEE_LOG) from None
             raise
         finally:
             self._requests.discard(request)

@@ -1,0 +1,35 @@
+/** What the benchmarks of a run say, from its files alone. */
+import type { Config } from '../../config/schema.ts';
+import { RunError } from '../../errors.ts';
+import { type BenchmarkItems, compareBenchmarks, type Forgetting } from '../../report/forgetting.ts';
+import { readJson } from '../../run/files.ts';
+import { readLines } from '../../run/journal.ts';
+import type { RunPaths } from '../../run/paths.ts';
+import { type BenchmarkItem, benchmarkItem } from '../../run/records.ts';
+
+export const MODELS = ['base', 'trained'] as const satisfies readonly BenchmarkItem['model'][];
+export type Model = (typeof MODELS)[number];
+
+/** Of a finished stage; in the order of benchmarks.tasks. */
+export async function readForgetting(paths: RunPaths): Promise<Forgetting[]> {
+  const { benchmarks } = readJson(paths.stageConfig('benchmarks')) as Config;
+  return compareBenchmarks(await Promise.all(benchmarks.tasks.map((task) => readBenchmark(task, paths))));
+}
+
+async function readBenchmark(task: string, paths: RunPaths): Promise<BenchmarkItems> {
+  const before = await readItems(paths.benchmarkItems('base', task));
+  const after = await readItems(paths.benchmarkItems('trained', task));
+  const ids = new Set(before.map(({ id }) => id));
+  if (before.length !== after.length || !after.every(({ id }) => ids.has(id))) {
+    throw new RunError(`${task}: the two models were asked different items: its data changed in between`, {
+      cure: `remove ${MODELS.map((model) => paths.benchmarkItems(model, task)).join(' and ')}, or start another run (--run)`,
+    });
+  }
+  return { task, before, after };
+}
+
+async function readItems(path: string): Promise<BenchmarkItem[]> {
+  const items: BenchmarkItem[] = [];
+  for await (const line of readLines(path)) items.push(benchmarkItem.parse(line));
+  return items;
+}

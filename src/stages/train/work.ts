@@ -175,7 +175,6 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
 
 function showStep(event: Extract<TrainEvent, { kind: 'step' }>): Record<string, number | string> {
   return {
-    reward: event.reward.toFixed(3),
     'second try': `${(100 * event.second_try).toFixed(1)} %`,
     kl: event.kl.toPrecision(2),
     tokens: event.reflection_tokens.toFixed(0),

@@ -33,6 +33,16 @@ describe('exit code 0', () => {
     expect((await rrr('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
   });
 
+  test.each([
+    [['help'], /^Usage: rrr \[options\] \[command\]$/m],
+    [['help', 'train'], /^Usage: rrr train \[options\]$/m],
+    [['version'], /^\d+\.\d+\.\d+$/],
+  ])('rrr %j', async (args, expected) => {
+    const { exitCode, stdout } = await rrr(...args);
+    expect(stdout).toMatch(expected);
+    expect(exitCode).toBe(0);
+  });
+
   test('--dry-run shows the plan and touches nothing', async () => {
     const { exitCode, stdout, stderr } = await rrr('build-failures', '-c', 'a.yaml', '--dry-run');
     expect(stderr).toBe('');
@@ -92,7 +102,8 @@ describe('exit code 2, with the place and the cure', () => {
   });
 
   test.each([
-    ['no config', ['train'], '--config'],
+    ['no config', ['train'], "--config <file>' not specified\ncure: name the config with -c FILE"],
+    ['no run', ['status'], "missing required argument 'run'\ncure: name the run directory"],
     ['an unknown option', ['train', '-c', 'a.yaml', '--resum'], '--resume'],
     ['an unknown command', ['trian'], 'train'],
     ['a config that is not there', ['eval', '-c', 'b.yaml'], "can't read b.yaml"],

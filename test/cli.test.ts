@@ -149,9 +149,25 @@ test('exit code 1 for a worker that fails, with its last words', async () => {
   });
 });
 
+test.each(['{"format": 2, "sta', '', '[]', '{"format": 2, "rrr_version": "0.1.0"}'])(
+  'exit code 2 for a run.json that is damaged: %s',
+  async (text) => {
+    mkdirSync(join(cwd, 'runs/a'), { recursive: true });
+    writeFileSync(join(cwd, 'runs/a/run.json'), text);
+    for (const args of [
+      ['status', 'runs/a'],
+      ['build-failures', '-c', 'a.yaml', '--resume'],
+    ]) {
+      const { exitCode, stderr } = await rrr(...args);
+      expect(stderr).toMatch(/run\.json( is damaged: |: this run was made by an rrr from before)/);
+      expect(stderr).toContain('--run DIR');
+      expect(exitCode).toBe(2);
+    }
+  },
+);
+
 test('exit code 3 for a defect; the stack only when asked for', async () => {
-  mkdirSync(join(cwd, 'runs/a'), { recursive: true });
-  writeFileSync(join(cwd, 'runs/a/run.json'), '{"stages": 3');
+  mkdirSync(join(cwd, 'runs/a/run.json'), { recursive: true });
   const quiet = await rrr('report', 'runs/a');
   expect(quiet.exitCode).toBe(3);
   expect(quiet.stderr).toContain('please report it');

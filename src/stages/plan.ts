@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
 import { LineDecoder } from '../protocol/jsonl.ts';
 import { prepareResult } from '../protocol/methods.ts';
-import { readJson } from '../run/files.ts';
+import { readRecord } from '../run/files.ts';
 import { readManifest } from '../run/manifest.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
 import type { PlannedQueries, Stage, StagePlan } from './stage.ts';
@@ -50,7 +50,7 @@ function describeData({ data }: Config): string {
 
 async function countQueries({ data }: Config, { dataSummary }: RunPaths): Promise<PlannedQueries> {
   if (existsSync(dataSummary)) {
-    const { train, test } = prepareResult.parse(readJson(dataSummary));
+    const { train, test } = readRecord(dataSummary, prepareResult);
     return { train, test, exact: true };
   }
   const lines = data.source === 'jsonl' && data.path !== undefined ? await countLines(data.path) : Infinity;

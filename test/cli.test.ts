@@ -166,6 +166,22 @@ test.each(['{"format": 2, "sta', '', '[]', '{"format": 2, "rrr_version": "0.1.0"
   },
 );
 
+test('exit code 2 for a Python without the packages, with the set-up as its cure', async () => {
+  const python = join(cwd, 'python');
+  const say = (line: string) => writeFileSync(python, `#!/bin/sh\necho "${line}" >&2\nexit 1\n`);
+  say("python: Error while finding module specification for 'x' (ModuleNotFoundError: No module named 'x')");
+  chmodSync(python, 0o755);
+  const start = () => rrr('build-failures', '-c', 'a.yaml', '--set', `python=${python}`);
+  const first = await start();
+  expect(first.stderr).toContain(
+    "error: this Python can't run the workers: ModuleNotFoundError: No module named 'x'\n",
+  );
+  expect(first.stderr).toContain('cure: scripts/setup.sh');
+  expect(first.exitCode).toBe(2);
+  say("ImportError: cannot import name 'NotRequired' from 'typing' (/usr/lib/python3.9/typing.py)");
+  expect((await start()).exitCode).toBe(2);
+});
+
 test('exit code 3 for a defect; the stack only when asked for', async () => {
   mkdirSync(join(cwd, 'runs/a/run.json'), { recursive: true });
   const quiet = await rrr('report', 'runs/a');

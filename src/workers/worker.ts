@@ -249,11 +249,27 @@ export class Worker {
       this.#record({ event: 'lost', reason });
     }
     const { stderrPath: log } = this.#process;
-    const told = { details: readLogTail(log), log, info: about.info };
+    const details = readLogTail(log);
+    const info = about.info ?? (this.#awaited === 'hello' ? unfitPython(details) : undefined);
+    const told = { details, log, info };
     const lost = new WorkerLostError(message, told);
     const bystander = new WorkerLostError(message, { ...told, suspect: false });
     this.#settleReady.reject(lost);
     this.#pending.rejectAll((id) => ((about.culprit ?? id) === id ? lost : bystander));
     this.#settleEnded(lost);
   }
+}
+
+/** A Python that can't even import the worker lacks packages, or is too old. */
+function unfitPython(log: readonly string[]): ErrorInfo | undefined {
+  const why = log.map((line) => /\b(ModuleNotFoundError|ImportError|SyntaxError): [^)]+/.exec(line)?.[0]);
+  const last = why.findLast((each) => each !== undefined);
+  return last === undefined
+    ? undefined
+    : {
+        type: 'user',
+        message: `this Python can't run the workers: ${last}`,
+        cure: 'scripts/setup.sh makes one that can; python in the config, or RRR_PYTHON, names another',
+        retryable: false,
+      };
 }

@@ -75,6 +75,11 @@ def test_a_class_in_a_file_and_one_in_a_package(tmp_path: Path, monkeypatch: pyt
         (("from rrr_workers", "1 / 0\n    from rrr_workers"), "ZeroDivisionError: .* at .*echo.py:2", "import"),
         (("def judge", "def judge("), "SyntaxError", "import"),
         (("import Prompts", "import Promts"), "ImportError: .*Promts", "import"),
+        (
+            ("from rrr_workers", "import sys; sys.exit(2)\n    from rrr_workers"),
+            "SystemExit: 2 at .*echo.py:2",
+            "import",
+        ),
     ],
 )
 def test_a_class_that_will_not_do_is_refused_by_name(
@@ -84,6 +89,22 @@ def test_a_class_that_will_not_do_is_refused_by_name(
     with pytest.raises(UserError, match=message) as caught:
         load_task(section(name))
     assert re.search(cure, caught.value.cure or "")
+
+
+def test_a_file_may_import_its_neighbours_which_never_pass_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "echo_words.py").write_text("def same(a, b): return a == b\n")
+    (tmp_path / "json.py").write_text("1 / 0\n")
+    source = WHOLE.replace("completion == ", "same(completion, ").replace(
+        'fields["word"]\n            return', 'fields["word"])\n            return'
+    )
+    for imports in ("import json\n    from echo_words import same\n    from rrr_", "from rrr_"):
+        late = "" if "same" in imports else "from echo_words import same\n            "
+        name = plugin(tmp_path, source.replace("from rrr_", imports).replace("passed = ", f"{late}passed = "))
+        loaded = load_task(section(name))
+        assert loaded.judge(loaded.normalise({"word": "hi"}, "row 1"), "hi", "stop").passed
 
 
 @pytest.mark.parametrize(
@@ -136,7 +157,14 @@ def test_whatever_a_user_s_task_owes_is_told_as_the_user_s(tmp_path: Path) -> No
         # The template wants a field that the query lacks: no line of the user's is at work then.
         (('{"word": raw["word"]}', "{}"), "prompt_fields raised KeyError: 'word'$"),
         (("return Query(", "Query("), "normalise gave None, in row 1"),
-        (("return Verdict(", "Verdict("), "judge gave None"),
+        (("return Verdict(", "Verdict("), "judge gave None on query hi"),
+        (
+            ("return Verdict(passed,", "import numpy; return Verdict(numpy.bool_(passed),"),
+            "of the type numpy.bool, on query hi",
+        ),
+        (('if passed else "other")', 'if passed else "other", None)'), "judge gave Verdict.*detail=None.* on query hi"),
+        (('Query(raw["word"],', "Query(7,"), "normalise gave the id 7, which is no text, in row 1"),
+        (("passed = completion", "import sys; sys.exit(4)\n            passed = completion"), "raised SystemExit: 4"),
         (("        def normalise", init), "__init__ raised KeyError: 'limit', at .*echo.py:10"),
         (("passed = completion == ", f"{bad}\n            passed = "), "judge raised BadRow: x, at .*echo.py:15"),
     ):

@@ -102,6 +102,12 @@ def test_a_task_that_holds(tmp_path: Path) -> None:
         (('"other" if completion else "nothing")', '"other", 7)'), "judge gave Verdict", "texts"),
         (('return Verdict(True, "passed")', "raise BadRow('x')"), "judge of .* raised BadRow", "correct it"),
         (("return Query(", "Query("), "normalise gave None", "return a Query"),
+        (
+            ('return Verdict(True, "passed")', "import sys; sys.exit(1)"),
+            "judge of .* raised SystemExit: 1",
+            "correct it",
+        ),
+        (('Verdict(True, "passed")', 'Verdict(1, "passed")'), "passed=1, of the type builtins.int", "True or False"),
         (('("word",)', '("word", "hint")\n\n        prompt_fields = lambda self, query: {}'), "KeyError", "correct it"),
     ],
 )

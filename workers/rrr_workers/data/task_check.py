@@ -17,15 +17,13 @@ from rrr_workers.config import Config
 from rrr_workers.data.sources import read_rows
 from rrr_workers.episode import next_prompt
 from rrr_workers.errors import RrrError, UserError
-from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verdict, Verifier, check_plain_json
-from rrr_workers.tasks.loaded import LoadedTask, TaskError, raised
+from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verifier, check_plain_json
+from rrr_workers.tasks.loaded import ID_CURE, LoadedTask, TaskError, check_verdict, raised
 from rrr_workers.tasks.registry import warnings_of
 from rrr_workers.text import clip
 
 T = TypeVar("T")
 Source = Literal["reference", "empty", "other row", "corrupted"]
-
-_CONTENT_HASH = "make the id a hash of the fields: content_hash of rrr_workers.api"
 
 
 class Problem(Exception):
@@ -119,13 +117,13 @@ def _normalise(task: UnjudgedTask, row: Mapping[str, Any], earlier: Mapping[str,
     if not isinstance(query, Query):
         raise Problem(f"normalise gave {query!r}", "return a Query")
     if not isinstance(query.id, str):
-        raise Problem(f"normalise gave the id {query.id!r}, which is no text", _CONTENT_HASH)
+        raise Problem(f"normalise gave the id {query.id!r}, which is no text", ID_CURE)
     if not (isinstance(query.fields, dict) and _survives_json(query.fields) and _survives_json(query.split_key)):
         cure = "use texts, numbers, True, False, None, lists (no tuples) and dicts with texts as keys"
         raise Problem(f"the query isn't plain JSON: fields {query.fields!r}, split_key {query.split_key!r}", cure)
     for where, other in earlier.items():
         if other.id == query.id and other.fields != query.fields:
-            raise Problem(f"it has the id of {where} and other fields: a run would drop it", _CONTENT_HASH)
+            raise Problem(f"it has the id of {where} and other fields: a run would drop it", ID_CURE)
     return query
 
 
@@ -167,15 +165,12 @@ def _judge(verifier: Verifier, query: Query, check: Check) -> None:
     """Fill in the verdict. Raises :class:`Problem` where it is wrong."""
     shown = clip(json.dumps(check.answer, ensure_ascii=False), 80)
     verdict: Any = _run(f"judge of {shown}", partial(verifier.judge, query, check.answer, "stop"))
-    if not isinstance(verdict, Verdict):
-        raise Problem(f"judge gave {verdict!r} for {shown}", "return a Verdict from every branch of judge")
-    if not (isinstance(verdict.kind, str) and isinstance(verdict.detail, str)):
-        raise Problem(f"judge gave {verdict!r} for {shown}", "kind and detail must be texts")
+    try:
+        check_verdict(verdict, f"for {shown}")
+    except TaskError as error:
+        raise Problem(str(error), error.cure or "") from error
     check.kind, check.detail = verdict.kind, verdict.detail
     detail = f" ({verdict.detail})" if verdict.detail else ""
-    if verdict.passed is not (verdict.kind == "passed"):
-        cure = 'give passed verdicts the kind "passed", and no others'
-        raise Problem(f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} for {shown}", cure)
     if not verdict.passed and verifier.error_kinds is not None and verdict.kind not in verifier.error_kinds:
         raise Problem(
             f"judge gave the kind {verdict.kind!r}, which is not among error_kinds, for {shown}",
@@ -215,5 +210,5 @@ def _run(what: str, code: Callable[[], T], allowed: tuple[type[Exception], ...] 
         raise Problem(str(error), cure) from error
     except allowed:
         raise
-    except Exception as error:  # whatever a task's code raises is what this check is there to show
+    except (Exception, SystemExit) as error:  # whatever a task's code raises is what this check is there to show
         raise Problem(raised(what, error, traceback.extract_tb(error.__traceback__)), cure) from error

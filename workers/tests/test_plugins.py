@@ -240,7 +240,13 @@ def test_one_crash_is_forgiven(tmp_path: Path) -> None:
         ('for line in open(0): print(\'{"id": 7, "passed": true}\', flush=True)', 'needs "id": 2'),
         ("""for line in open(0): print('{"id": 1, "passed": 1}', flush=True)""", '"passed": true or false'),
         ("print('[' * 100000, flush=True); open(0).read()", r"printed no JSON but \[\["),
-        ("import time; time.sleep(60)", "no answer within 0.5 s"),
+        ("import time; time.sleep(60)", r"no answer within 0.5 s \(task.verifier.timeout_s\); does it flush"),
+        ("while True: print('x' * 999, end='')", "printed (no JSON but x|more than 16 MiB)"),
+        (
+            "import sys\nwhile True: sys.stderr.write('x' * 9999 + chr(10))",
+            "printed more than 16 MiB without an answer",
+        ),
+        ("import sys\nwhile True: sys.stderr.write('x' * 9999)", "printed more than 16 MiB without an answer"),
     ],
 )
 def test_a_broken_verifier_is_an_error_and_never_a_verdict(tmp_path: Path, source: str, message: str) -> None:

@@ -246,3 +246,21 @@ test.each([
   if (cure === undefined) expect(found).not.toContain('did you mean');
   else expect(found).toBe(cure);
 });
+
+test('a folder that holds an adapter or GGUF is told as such', () => {
+  for (const [name, file] of [
+    ['lora', 'adapter_config.json'],
+    ['quantised', 'model-q4.gguf'],
+  ] as const) {
+    mkdirSync(join(root, 'models', name), { recursive: true });
+    writeFileSync(join(root, 'models', name, file), '{}');
+  }
+  const named = (path: string) => render(GOOD.replace('../models/good', `../models/${path}`));
+  expect(named('lora')).toMatch(
+    /holds a LoRA adapter, no whole model\n.*\n.*\n {2}cure: merge it .*train\/model/,
+  );
+  for (const path of ['quantised', 'quantised/model-q4.gguf'])
+    expect(named(path)).toMatch(
+      /is a model in GGUF, which can't be trained\n.*\n.*\n {2}cure: name the model/,
+    );
+});

@@ -1,11 +1,14 @@
 """Whether ``model.name`` can be loaded, found out without loading it. The command line has checked its spelling."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rrr_workers.config import Config
+from rrr_workers.engines.chat_template import refusal
+from rrr_workers.engines.model_folder import chat_template, check_folder
 from rrr_workers.errors import UserError
+from rrr_workers.tasks.base import message
 
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 _HUB_TIMEOUT_S = 20.0
 
 
@@ -15,14 +18,34 @@ def check_model(config: Config) -> None:
         return
     name = config.model.name
     if Path(name).is_absolute():
-        _check_folder(Path(name))
+        check_folder(Path(name), config.model.max_model_len)
     else:
         _check_hub(name, config.model.revision)
 
 
-def _check_folder(folder: Path) -> None:
-    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
-        raise UserError(f"model.name: {folder} has no weights ({', '.join(_WEIGHTS)})", cure="save the model again")
+def check_system_prompt(config: Config, system: str | None) -> None:
+    """Raise :class:`UserError` where the model's chat template, if it is at hand, refuses a system message."""
+    if config.engine.name != "vllm" or system is None:
+        return
+    template = chat_template(dict(_template_files(config)))
+    talk = [message("system", system), message("user", "")]
+    if template is not None and (why := refusal(template, talk)) is not None:
+        raise UserError(
+            f"the chat template of {config.model.name} refuses a system message: {why}",
+            cure="remove task.prompts.system, and write what it says into task.prompts.question",
+        )
+
+
+def _template_files(config: Config) -> Iterator[tuple[str, Path]]:
+    from huggingface_hub import try_to_load_from_cache
+
+    model = config.model
+    for name in ("chat_template.jinja", "chat_template.json", "tokenizer_config.json"):
+        if Path(model.name).is_absolute():
+            if (file := Path(model.name) / name).is_file():
+                yield name, file
+        elif isinstance(found := try_to_load_from_cache(model.name, name, revision=model.revision), str):
+            yield name, Path(found)
 
 
 def _check_hub(name: str, revision: str | None) -> None:

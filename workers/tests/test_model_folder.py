@@ -5,9 +5,11 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from jinja2 import TemplateError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from harness import resolved_config
 from rrr_workers.config import parse_config
@@ -153,3 +155,12 @@ def test_an_architecture_that_nobody_knows(folder: Path) -> None:
     assert "\n" not in str(caught.value)
     assert "transformers" in sys.modules
     assert first_reason(ValueError("one\ntwo")) == "one"
+    assert len(first_reason(ValueError("one" * 999))) == 300
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Annotated[int, AfterValidator(refuse)]).validate_python(1)
+    assert first_reason(refused.value) == "Model architectures ['Nonesuch'] are not supported"
+
+
+def refuse(_: int) -> int:
+    """As vLLM's configs do."""
+    raise ValueError("Model architectures ['Nonesuch'] are not supported\nSupported: ...")

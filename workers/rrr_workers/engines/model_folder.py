@@ -1,4 +1,4 @@
-"""A model's folder, looked at without loading it: what would only fail in the engine, minutes later, and without a cause."""
+"""A model's folder, looked at without loading it: what would fail in the engine, minutes later, without its cause."""
 
 import json
 import re

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from rrr_workers.config import Config
 from rrr_workers.errors import UserError
+from rrr_workers.text import clip
 
 _GIB = 2**30
+_MOST_SAID = 300
 EXACT_CPU_WORKER = "rrr_workers.engines.cpu_worker.ExactCPUWorker"
 
 
@@ -101,7 +103,6 @@ def declared_config(model: str, revision: str | None) -> Any:
 
 
 def first_reason(error: Exception) -> str:
-    """The first sentence of what a library says on many lines; of pydantic's, what was wrong and not where."""
-    if isinstance(error, ValidationError):
-        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-    return str(error).strip().partition("\n")[0]
+    """The start of what a library says on many lines; of pydantic's, what was wrong and not where."""
+    said = error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else str(error)
+    return clip(said.strip().partition("\n")[0], _MOST_SAID)

@@ -47,6 +47,7 @@ async function callPrepare(job: StageJob): Promise<PrepareResult> {
   try {
     const summary = prepareResult.parse(await askWorker(question, job));
     progress.update({ done: summary.read, total: summary.read });
+    if (summary.duplicates > 0) progress.note(`dropped ${summary.duplicates} rows that are there already`);
     for (const warning of summary.warnings) progress.note(`warning: ${warning}`);
     if (summary.skipped > 0)
       progress.note(`skipped ${summary.skipped} bad rows: ${summary.skipped_examples[0]} ...`);

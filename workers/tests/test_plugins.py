@@ -300,6 +300,21 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
         task.normalise({"word": "hi"})
 
 
+def test_names_that_a_template_takes_apart_are_told_with_the_way_round() -> None:
+    for field, other in (("user.name", "user_name"), ("0", "field_0"), ("a[b]", "a_b_")):
+        prompts = PromptsSection(question=f"{{{field}}}")
+        task = TaskSection(
+            name="custom",
+            options={"fields": [field]},
+            prompts=prompts,
+            verifier=VerifierSection(command=["true"], timeout_s=1, processes=1),
+        )
+        with pytest.raises(UserError, match=re.escape(f"data.columns: {{{other}: {field}}}, and write {{{other}}}")):
+            load_task(task)
+        fine = task.model_copy(update={"prompts": PromptsSection(question="{word}")})
+        load_task(fine.model_copy(update={"options": {"fields": [field, "word"]}}))
+
+
 def test_the_verifier_process_ends_with_its_worker(tmp_path: Path) -> None:
     command(tmp_path, ANSWER)
     script = (

@@ -1,11 +1,10 @@
 """Whether ``model.name`` can be loaded, found out without loading it. The command line has checked its spelling."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from rrr_workers.config import Config
 from rrr_workers.engines.chat_template import refusal
-from rrr_workers.engines.model_folder import chat_template, check_folder
+from rrr_workers.engines.model_folder import TEMPLATE_FILES, chat_template, check_folder
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import message
 
@@ -27,7 +26,7 @@ def check_system_prompt(config: Config, system: str | None) -> None:
     """Raise :class:`UserError` where the model's chat template, if it is at hand, refuses a system message."""
     if config.engine.name != "vllm" or system is None:
         return
-    template = chat_template(dict(_template_files(config)))
+    template = chat_template(files_at_hand(config, *TEMPLATE_FILES))
     talk = [message("system", system), message("user", "")]
     if template is not None and (why := refusal(template, talk)) is not None:
         raise UserError(
@@ -36,16 +35,19 @@ def check_system_prompt(config: Config, system: str | None) -> None:
         )
 
 
-def _template_files(config: Config) -> Iterator[tuple[str, Path]]:
+def files_at_hand(config: Config, *names: str) -> dict[str, Path]:
+    """Those files of the model that are on this machine, by name."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     model = config.model
-    for name in ("chat_template.jinja", "chat_template.json", "tokenizer_config.json"):
-        if Path(model.name).is_absolute():
-            if (file := Path(model.name) / name).is_file():
-                yield name, file
-        elif isinstance(found := try_to_load_from_cache(model.name, name, revision=model.revision), str):
-            yield name, Path(found)
+    if Path(model.name).is_absolute():
+        return {name: file for name in names if (file := Path(model.name) / name).is_file()}
+    try:
+        found = {name: try_to_load_from_cache(model.name, name, revision=model.revision) for name in names}
+    except HFValidationError:  # an endpoint's name for a model need not be a hub id
+        return {}
+    return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
 
 
 def _check_hub(name: str, revision: str | None) -> None:

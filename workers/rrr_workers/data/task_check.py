@@ -14,7 +14,9 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from rrr_workers.config import Config
+from rrr_workers.data.model_check import files_at_hand
 from rrr_workers.data.sources import read_rows
+from rrr_workers.engines.model_folder import control_tokens
 from rrr_workers.episode import next_prompt
 from rrr_workers.errors import RrrError, UserError
 from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verifier, check_plain_json
@@ -61,7 +63,7 @@ def check_task(config: Config, loaded: LoadedTask, count: int) -> dict[str, Any]
         problems += [_entry(where, problem) for problem in found]
         checks += row_checks
         rows.append({"place": where, "id": query.id, "prompt": prompt, "checks": [asdict(c) for c in row_checks]})
-    notes = [*warnings_of(loaded.task), *_notes(checks)]
+    notes = [*warnings_of(loaded.task), *_control_tokens(config, queries), *_notes(checks)]
     return {"task": loaded.task.name, "rows": rows, "bad_rows": bad_rows, "problems": problems, "notes": notes}
 
 
@@ -187,6 +189,28 @@ def _judge(verifier: Verifier, query: Query, check: Check) -> None:
             "correct the verifier, or the kind that corruptions gives",
         )
     check.ok = True
+
+
+def _control_tokens(config: Config, queries: Mapping[str, Query]) -> Iterator[str]:
+    tokens = control_tokens(files_at_hand(config, "tokenizer.json", "tokenizer_config.json"))
+    for token in tokens:
+        places = [where for where, query in queries.items() if _holds(query.fields, token)]
+        if places:
+            yield (
+                f"{places[0]} holds {token}, a control token of the model{_others(len(places) - 1)}: in a prompt it "
+                "would end a turn, or begin one; remove it from the row"
+            )
+
+
+def _others(count: int) -> str:
+    return f", and so do {count} others of these rows" if count else ""
+
+
+def _holds(value: Any, text: str) -> bool:
+    if isinstance(value, str):
+        return text in value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_holds(part, text) for part in parts)
 
 
 def _notes(checks: list[Check]) -> Iterator[str]:

@@ -14,7 +14,7 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 _OTHERS = re.compile(r"adapter_|training_args|optimizer|scheduler|rng_state|consolidated")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json", "vocab.txt", "*.tiktoken", "tekken.json")
-_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 _LFS = b"version https://git-lfs"
 _SHARD = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\..*)")
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length")
@@ -52,6 +52,14 @@ def chat_template(files: Mapping[str, Path]) -> str | None:
         if isinstance(template, str):
             return template
     return None
+
+
+def control_tokens(files: Mapping[str, Path]) -> list[str]:
+    """The special tokens that ``files`` of a model's tokenizer declare, by name of the file."""
+    added = _read_json(files["tokenizer.json"]).get("added_tokens") or [] if "tokenizer.json" in files else []
+    if "tokenizer_config.json" in files:
+        added = [*added, *(_read_json(files["tokenizer_config.json"]).get("added_tokens_decoder") or {}).values()]
+    return sorted({str(token["content"]) for token in added if token.get("special")})
 
 
 def check_length(config: Mapping[str, Any], max_model_len: int, model: str) -> None:
@@ -145,7 +153,9 @@ def _check_tokenizer(folder: Path) -> None:
         if file.name == "tokenizer.json":
             _read_json(file)
     about = folder / "tokenizer_config.json"
-    templates = any((folder / name).is_file() for name in _TEMPLATES) or (folder / "additional_chat_templates").is_dir()
+    templates = (
+        any((folder / name).is_file() for name in TEMPLATE_FILES[:2]) or (folder / "additional_chat_templates").is_dir()
+    )
     if about.is_file() and not templates and not _read_json(about).get("chat_template"):
         raise UserError(f"{folder} has no chat template", cure="use an instruct model, or add a chat_template.jinja")
 

@@ -1,5 +1,6 @@
 """From ``task`` in the config to a :class:`LoadedTask`; all mistakes in its templates are reported at once."""
 
+import re
 from dataclasses import asdict
 from pkgutil import resolve_name
 from string import Formatter
@@ -86,8 +87,25 @@ def _template_problems(template: str | None, placeholders: tuple[str, ...]) -> l
         parts = list(Formatter().parse(template))
     except ValueError as error:
         return [f"{error} in {template!r}"]
+    names = [name for _, name, *_ in parts if name is not None]
+    if odd := [name for name in names if name in placeholders and _is_odd(name)]:
+        return [_rename(name) for name in odd]
     return [
         f"unknown placeholder {{{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}"
         for _, name, spec, conversion in parts
         if name is not None and (name not in placeholders or spec or conversion)
     ]
+
+
+def _is_odd(name: str) -> bool:
+    """Whether ``str.format`` takes the name apart."""
+    return name.isdigit() or "." in name or "[" in name
+
+
+def _rename(name: str) -> str:
+    other = re.sub(r"\W", "_", name)
+    other = f"field_{other}" if other[0].isdigit() else other
+    return (
+        f"placeholder {{{name}}}: a template reads a number as an index, and a dot or a bracket as a part of a value; "
+        f"rename the column by data.columns: {{{other}: {name}}}, and write {{{other}}}"
+    )

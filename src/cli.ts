@@ -103,7 +103,7 @@ function addRunOptions(command: Command): Command {
   return addConfigOptions(command)
     .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
     .option('--resume', 'go on where the run was interrupted')
-    .option('--dry-run', 'print the plan and start nothing');
+    .option('--dry-run', 'print the plan, or what of it would be refused; start nothing');
 }
 
 function addConfigOptions(command: Command): Command {

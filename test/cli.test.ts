@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeModel } from './fixtures/model.ts';
 import { livingMembers } from './workers/harness.ts';
 
 const MAIN = resolve('dist/main.js');
@@ -11,14 +12,15 @@ let cwd: string;
 
 beforeEach(() => {
   cwd = mkdtempSync(join(tmpdir(), 'rrr-cli-'));
-  mkdirSync(join(cwd, 'model'));
-  writeFileSync(join(cwd, 'model/config.json'), '{}');
+  makeModel(join(cwd, 'model'));
   writeFileSync(
     join(cwd, 'a.yaml'),
     'model: {name: ./model}\ndata: {source: jsonl, path: rows.jsonl}\nfailures: {max_draws: 8}\ntrain: {steps: 3}\n',
   );
   writeFileSync(join(cwd, 'rows.jsonl'), '{"nums": [1, 2, 3], "target": 6}\n'.repeat(50));
 });
+
+const STAGE_RECORD = { config_sha: 'other', started: 'now', finished: 'now', attempts: 1, seconds: 1 };
 
 const rrr = (...args: string[]) =>
   execa('node', [MAIN, ...args], { cwd, reject: false, env: { RRR_PYTHON: '' } });
@@ -73,6 +75,19 @@ describe('exit code 0', () => {
     expect(existsSync(join(cwd, 'here'))).toBe(false);
   });
 
+  test('--dry-run says what an earlier attempt has left', async () => {
+    mkdirSync(join(cwd, 'runs/a/failures'), { recursive: true });
+    const stages = { failures: { ...STAGE_RECORD, status: 'finished' } };
+    const run = { format: 2, rrr_version: '0.1.0', created: 'now', date: '2026-01-31', stages };
+    writeFileSync(join(cwd, 'runs/a/run.json'), JSON.stringify(run));
+    writeFileSync(join(cwd, 'runs/a/failures/decides.json'), JSON.stringify({ seed: 7 }));
+    const { earlier } = lastLine((await rrr('build-failures', '-c', 'a.yaml', '--dry-run', '--json')).stdout);
+    expect(earlier[0]).toContain('belongs to another config');
+    expect(earlier).toContain('  seed: 7 -> 0');
+    const train = await rrr('train', '-c', 'a.yaml', '--dry-run');
+    expect(train.stdout).toMatch(/^ {2}missing +.*runs\/a\/failures: belongs to another config$/m);
+  });
+
   test('schema is JSON on stdout', async () => {
     expect(JSON.parse((await rrr('schema')).stdout).properties.train.type).toBe('object');
   });
@@ -124,6 +139,24 @@ test('exit code 2 as JSON, also for a command line that is none', async () => {
   expect(lastLine(stdout).error).toMatchObject({
     exit_code: 2,
     message: expect.stringContaining('--config'),
+  });
+});
+
+describe('--dry-run finds what the run would refuse, and starts nothing', () => {
+  test.each([
+    ['task.name=conutdown', "unknown task 'conutdown'"],
+    ['task.options={answr: tag}', 'task.options.answr'],
+    ['task.prompts.question={numbers} and {more}', 'unknown placeholder {more}'],
+    ['task.verifier.command=[nonesuch]', 'task.verifier.command: nonesuch is not there'],
+    ['data.columns={nums: numbers}', "rows.jsonl:1: column 'numbers' of data.columns is missing"],
+    ['model.max_model_len=8192', 'has 4096 positions'],
+  ])('%s', async (set, expected) => {
+    writeFileSync(join(cwd, 'model/config.json'), '{"max_position_embeddings": 4096}');
+    const { exitCode, stderr } = await rrr('build-failures', '-c', 'a.yaml', '--dry-run', '--set', set);
+    expect(stderr).toContain(expected);
+    expect(stderr).toContain('\ncure: ');
+    expect(exitCode).toBe(2);
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
   });
 });
 

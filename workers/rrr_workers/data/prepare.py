@@ -21,6 +21,8 @@ from rrr_workers.tasks.registry import templates, warnings_of
 from rrr_workers.text import clip
 
 _EXAMPLES = 5
+_FIRST = 100  # rows
+_BAD_ROW_CURE = "fix the row, or set data.on_bad_row: skip"
 _PROGRESS_EVERY = 5000
 
 
@@ -49,9 +51,9 @@ def prepare(
                 progress(counts["read"])
             query = query_of(loaded, where, row)
             if isinstance(query, BadRow):
-                problem = f"{where}: {query}" + ("" if isinstance(row, BadRow) else f" in {_excerpt(row)}")
+                problem = _describe(query, where, row)
                 if data.on_bad_row == "fail":
-                    raise UserError(problem, cure="fix the row, or set data.on_bad_row: skip")
+                    raise UserError(problem, cure=_BAD_ROW_CURE)
                 counts["skipped"] += 1
                 skipped_examples += [problem] if len(skipped_examples) < _EXAMPLES else []
                 continue
@@ -77,6 +79,18 @@ def prepare(
         "warnings": [*warnings_of(loaded.task), *_collisions(colliding)],
         "prompts": templates(loaded.task),
     }
+
+
+def check_first_rows(config: Config, loaded: LoadedTask) -> None:
+    """Raise :class:`UserError` where :func:`prepare` would within the first rows."""
+    for where, row in islice(read_rows(config, loaded), _FIRST):
+        query = query_of(loaded, where, row)
+        if isinstance(query, BadRow) and config.data.on_bad_row == "fail":
+            raise UserError(_describe(query, where, row), cure=_BAD_ROW_CURE)
+
+
+def _describe(error: BadRow, where: str, row: Mapping[str, Any] | BadRow) -> str:
+    return f"{where}: {error}" + ("" if isinstance(row, BadRow) else f" in {_excerpt(row)}")
 
 
 def _collisions(count: int) -> Iterator[str]:

@@ -10,12 +10,14 @@ run. Its stderr goes to this worker's, and the last lines into the error.
 
 import json
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any, cast
 
 from rrr_workers.errors import UserError
@@ -28,6 +30,19 @@ _MOST_OUTPUT = 16 * 2**20  # characters for one verdict
 _MOST_LINE = 2**20
 _SINGLE_ANSWERS = 3
 _STOP_S = 5.0
+_SCRIPTS = (".py", ".mjs", ".js", ".cjs", ".ts", ".sh", ".rb", ".pl", ".php", ".lua", ".jar", ".R")
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Raise :class:`UserError` where the program, or a script that it is to run, is not there."""
+    program, *arguments = command
+    if shutil.which(program) is None:
+        said = "is no program that this user may run" if Path(program).exists() else "is not there"
+        raise UserError(f"task.verifier.command: {program} {said}", cure="correct the name, install it, or chmod +x it")
+    for argument in arguments:
+        if argument.startswith("/") and Path(argument).suffix in _SCRIPTS and not Path(argument).exists():
+            cure = "correct the path: one that starts with ./ or ../ is relative to the config file"
+            raise UserError(f"task.verifier.command: there is no file {argument}", cure=cure)
 
 
 class Broken(Exception):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rrr_workers.config import TaskSection
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Task, UnjudgedTask
-from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.command_verifier import CommandVerifier, check_command
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 from rrr_workers.tasks.plugins import find_class
 
@@ -34,6 +34,7 @@ def load_task(section: TaskSection) -> LoadedTask:
         raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")
     if section.verifier:
         verifier = section.verifier
+        check_command(verifier.command)
         return LoadedTask(task, CommandVerifier(verifier.command, verifier.timeout_s, verifier.processes))
     if isinstance(task, Task):
         return LoadedTask(task, task)

@@ -15,6 +15,7 @@ from rrr_workers.config import Config, parse_config
 from rrr_workers.data.model_check import check_model
 from rrr_workers.data.prepare import prepare
 from rrr_workers.data.splits import assign_split, split_key_of, split_position
+from rrr_workers.data.stats import describe
 from rrr_workers.errors import BugError, UserError
 from rrr_workers.hashing import content_hash, derive_seed
 from rrr_workers.tasks.base import Query
@@ -180,6 +181,8 @@ def test_rows_that_collide_are_told_apart_from_duplicates(tmp_path: Path) -> Non
     config = make_config(
         task={"name": f"{tmp_path / 'same.py'}:Same"}, data={"source": "jsonl", "path": path, "rows": None}
     )
+    duplicates = describe(config, load_task(config.task))["duplicates"]
+    assert (duplicates["exact"], duplicates["colliding"]) == (2, 1)
     result = prepare(config, load_task(config.task), tmp_path / "out")
     assert result["duplicates"] == 2
     assert [each[:60] for each in result["warnings"]] == [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rrr_workers.config import Config
 from rrr_workers.engines.chat_template import refusal
-from rrr_workers.engines.model_folder import TEMPLATE_FILES, chat_template, check_folder
+from rrr_workers.engines.model_folder import TEMPLATE_FILES, chat_template, check_folder, check_length, read_json
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import message
 
@@ -20,6 +20,8 @@ def check_model(config: Config) -> None:
         check_folder(Path(name), config.model.max_model_len)
     else:
         _check_hub(name, config.model.revision)
+        if found := files_at_hand(config, "config.json"):
+            check_length(read_json(found["config.json"]), config.model.max_model_len, name)
 
 
 def check_system_prompt(config: Config, system: str | None) -> None:

@@ -26,10 +26,10 @@ def check_folder(folder: Path, max_model_len: int) -> None:
     files = weight_files(folder)
     if not files:
         raise _no_weights(folder)
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     for index in _INDICES:
         if (folder / index).is_file():
-            named = set(_read_json(folder / index).get("weight_map", {}).values())
+            named = set(read_json(folder / index).get("weight_map", {}).values())
             _refuse_missing(folder, sorted(named - {file.name for file in folder.iterdir()}))
     _refuse_missing(folder, sorted(_missing_shards(files)))
     for file in files:
@@ -48,7 +48,7 @@ def chat_template(files: Mapping[str, Path]) -> str | None:
     if "chat_template.jinja" in files:
         return files["chat_template.jinja"].read_text(encoding="utf-8")
     for name in ("chat_template.json", "tokenizer_config.json"):
-        template = _read_json(files[name]).get("chat_template") if name in files else None
+        template = read_json(files[name]).get("chat_template") if name in files else None
         if isinstance(template, str):
             return template
     return None
@@ -56,9 +56,9 @@ def chat_template(files: Mapping[str, Path]) -> str | None:
 
 def control_tokens(files: Mapping[str, Path]) -> list[str]:
     """The special tokens that ``files`` of a model's tokenizer declare, by name of the file."""
-    added = _read_json(files["tokenizer.json"]).get("added_tokens") or [] if "tokenizer.json" in files else []
+    added = read_json(files["tokenizer.json"]).get("added_tokens") or [] if "tokenizer.json" in files else []
     if "tokenizer_config.json" in files:
-        added = [*added, *(_read_json(files["tokenizer_config.json"]).get("added_tokens_decoder") or {}).values()]
+        added = [*added, *(read_json(files["tokenizer_config.json"]).get("added_tokens_decoder") or {}).values()]
     return sorted({str(token["content"]) for token in added if token.get("special")})
 
 
@@ -151,16 +151,17 @@ def _check_tokenizer(folder: Path) -> None:
         with file.open("rb") as opened:
             _refuse_pointer(file, opened.read(8))
         if file.name == "tokenizer.json":
-            _read_json(file)
+            read_json(file)
     about = folder / "tokenizer_config.json"
     templates = (
         any((folder / name).is_file() for name in TEMPLATE_FILES[:2]) or (folder / "additional_chat_templates").is_dir()
     )
-    if about.is_file() and not templates and not _read_json(about).get("chat_template"):
+    if about.is_file() and not templates and not read_json(about).get("chat_template"):
         raise UserError(f"{folder} has no chat template", cure="use an instruct model, or add a chat_template.jinja")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a file of a model holds. Raises :class:`UserError`."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:

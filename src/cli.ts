@@ -26,7 +26,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .description('Reflect, Retry, Reward: teach a language model to reflect on tasks you can only check.')
     .version(readVersion())
     .exitOverride()
-    .helpCommand(false);
+    .helpCommand('help [command]', 'the options of a command');
 
   for (const stage of STAGES) {
     const command = addRunOptions(program.command(stage.command));
@@ -78,10 +78,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string, LogsOptions]>(async () => (await import('./commands/logs.ts')).runLogs));
 
-  const task = program
-    .command('task')
-    .description('try a task before a run depends on it')
-    .helpCommand(false);
+  const task = program.command('task').description('try a task before a run depends on it');
   addConfigOptions(task.command('check'))
     .description(
       "judge reference answers, which must pass, and wrong ones, which must fail, on the data's first rows; exit code 2 when the task, or its data, is not usable",
@@ -97,10 +94,14 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
       ),
     );
 
-  const data = program.command('data').description('look at the data before a run').helpCommand(false);
+  const data = program.command('data').description('look at the data before a run');
   addConfigOptions(data.command('stats'))
     .description('rows, tools, parameters and calls; duplicates and near duplicates across the split')
     .action(runs<[ConfigOptions]>(async () => (await import('./commands/data-stats.ts')).runDataStats));
+
+  program.command('version', { hidden: true }).action(async () => {
+    outcome = { text: readVersion(), json: { version: readVersion() } };
+  });
 
   program
     .command('schema', { hidden: true })
@@ -116,7 +117,7 @@ function addRunOptions(command: Command): Command {
   return addConfigOptions(command)
     .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
     .option('--resume', 'go on where the run was interrupted')
-    .option('--dry-run', 'print the plan and start nothing');
+    .option('--dry-run', 'print the plan, or what of it would be refused; start nothing');
 }
 
 function addConfigOptions(command: Command): Command {

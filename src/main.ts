@@ -17,6 +17,12 @@ const BUG = 3;
 const INTERRUPTED = 130;
 const REPORT_IT =
   'this is a defect of rrr: please report it, with what the same command prints under --verbose; with a task of your own try rrr task check first';
+/** By commander's code; its other errors say themselves what to write. */
+const USAGE_CURES: Record<string, string> = {
+  'commander.missingMandatoryOptionValue':
+    'name the config with -c FILE; the ones to start from are in configs/',
+  'commander.missingArgument': 'name the run directory, such as runs/demo',
+};
 /** What stands before the message and before its cure, by exit code. */
 const LABELS: Record<number, [string, string]> = { [BUG]: ['bug: ', ''], [INTERRUPTED]: ['', 'resume: '] };
 
@@ -79,7 +85,9 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) {
     // commander has written its own message; help and version are no errors.
     if (error.exitCode === 0) return 0;
-    if (json) writeJson({ message: error.message, exit_code: USAGE });
+    const cure = USAGE_CURES[error.code];
+    if (cure !== undefined) process.stderr.write(`cure: ${cure}\n`);
+    if (json) writeJson({ message: error.message, exit_code: USAGE, cure });
     return USAGE;
   }
   const {

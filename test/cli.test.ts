@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeModel } from './fixtures/model.ts';
 import { livingMembers } from './workers/harness.ts';
 
 const MAIN = resolve('dist/main.js');
@@ -11,14 +12,15 @@ let cwd: string;
 
 beforeEach(() => {
   cwd = mkdtempSync(join(tmpdir(), 'rrr-cli-'));
-  mkdirSync(join(cwd, 'model'));
-  writeFileSync(join(cwd, 'model/config.json'), '{}');
+  makeModel(join(cwd, 'model'));
   writeFileSync(
     join(cwd, 'a.yaml'),
     'model: {name: ./model}\ndata: {source: jsonl, path: rows.jsonl}\nfailures: {max_draws: 8}\ntrain: {steps: 3}\n',
   );
   writeFileSync(join(cwd, 'rows.jsonl'), '{"nums": [1, 2, 3], "target": 6}\n'.repeat(50));
 });
+
+const STAGE_RECORD = { config_sha: 'other', started: 'now', finished: 'now', attempts: 1, seconds: 1 };
 
 const rrr = (...args: string[]) =>
   execa('node', [MAIN, ...args], { cwd, reject: false, env: { RRR_PYTHON: '' } });
@@ -31,6 +33,16 @@ describe('exit code 0', () => {
     for (const command of ['build-failures', 'train', 'eval', 'report'])
       expect(stdout).toContain(`  ${command} `);
     expect((await rrr('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  test.each([
+    [['help'], /^Usage: rrr \[options\] \[command\]$/m],
+    [['help', 'train'], /^Usage: rrr train \[options\]$/m],
+    [['version'], /^\d+\.\d+\.\d+$/],
+  ])('rrr %j', async (args, expected) => {
+    const { exitCode, stdout } = await rrr(...args);
+    expect(stdout).toMatch(expected);
+    expect(exitCode).toBe(0);
   });
 
   test('--dry-run shows the plan and touches nothing', async () => {
@@ -63,6 +75,19 @@ describe('exit code 0', () => {
     expect(existsSync(join(cwd, 'here'))).toBe(false);
   });
 
+  test('--dry-run says what an earlier attempt has left', async () => {
+    mkdirSync(join(cwd, 'runs/a/failures'), { recursive: true });
+    const stages = { failures: { ...STAGE_RECORD, status: 'finished' } };
+    const run = { format: 2, rrr_version: '0.1.0', created: 'now', date: '2026-01-31', stages };
+    writeFileSync(join(cwd, 'runs/a/run.json'), JSON.stringify(run));
+    writeFileSync(join(cwd, 'runs/a/failures/decides.json'), JSON.stringify({ seed: 7 }));
+    const { earlier } = lastLine((await rrr('build-failures', '-c', 'a.yaml', '--dry-run', '--json')).stdout);
+    expect(earlier[0]).toContain('belongs to another config');
+    expect(earlier).toContain('  seed: 7 -> 0');
+    const train = await rrr('train', '-c', 'a.yaml', '--dry-run');
+    expect(train.stdout).toMatch(/^ {2}missing +.*runs\/a\/failures: belongs to another config$/m);
+  });
+
   test('schema is JSON on stdout', async () => {
     expect(JSON.parse((await rrr('schema')).stdout).properties.train.type).toBe('object');
   });
@@ -92,7 +117,8 @@ describe('exit code 2, with the place and the cure', () => {
   });
 
   test.each([
-    ['no config', ['train'], '--config'],
+    ['no config', ['train'], "--config <file>' not specified\ncure: name the config with -c FILE"],
+    ['no run', ['status'], "missing required argument 'run'\ncure: name the run directory"],
     ['an unknown option', ['train', '-c', 'a.yaml', '--resum'], '--resume'],
     ['an unknown command', ['trian'], 'train'],
     ['a config that is not there', ['eval', '-c', 'b.yaml'], "can't read b.yaml"],
@@ -113,6 +139,24 @@ test('exit code 2 as JSON, also for a command line that is none', async () => {
   expect(lastLine(stdout).error).toMatchObject({
     exit_code: 2,
     message: expect.stringContaining('--config'),
+  });
+});
+
+describe('--dry-run finds what the run would refuse, and starts nothing', () => {
+  test.each([
+    ['task.name=conutdown', "unknown task 'conutdown'"],
+    ['task.options={answr: tag}', 'task.options.answr'],
+    ['task.prompts.question={numbers} and {more}', 'unknown placeholder {more}'],
+    ['task.verifier.command=[nonesuch]', 'task.verifier.command: nonesuch is not there'],
+    ['data.columns={nums: numbers}', "rows.jsonl:1: column 'numbers' of data.columns is missing"],
+    ['model.max_model_len=8192', 'has 4096 positions'],
+  ])('%s', async (set, expected) => {
+    writeFileSync(join(cwd, 'model/config.json'), '{"max_position_embeddings": 4096}');
+    const { exitCode, stderr } = await rrr('build-failures', '-c', 'a.yaml', '--dry-run', '--set', set);
+    expect(stderr).toContain(expected);
+    expect(stderr).toContain('\ncure: ');
+    expect(exitCode).toBe(2);
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
   });
 });
 
@@ -138,9 +182,41 @@ test('exit code 1 for a worker that fails, with its last words', async () => {
   });
 });
 
+test.each(['{"format": 2, "sta', '', '[]', '{"format": 2, "rrr_version": "0.1.0"}'])(
+  'exit code 2 for a run.json that is damaged: %s',
+  async (text) => {
+    mkdirSync(join(cwd, 'runs/a'), { recursive: true });
+    writeFileSync(join(cwd, 'runs/a/run.json'), text);
+    for (const args of [
+      ['status', 'runs/a'],
+      ['build-failures', '-c', 'a.yaml', '--resume'],
+    ]) {
+      const { exitCode, stderr } = await rrr(...args);
+      expect(stderr).toMatch(/run\.json( is damaged: |: this run was made by an rrr from before)/);
+      expect(stderr).toContain('--run DIR');
+      expect(exitCode).toBe(2);
+    }
+  },
+);
+
+test('exit code 2 for a Python without the packages, with the set-up as its cure', async () => {
+  const python = join(cwd, 'python');
+  const say = (line: string) => writeFileSync(python, `#!/bin/sh\necho "${line}" >&2\nexit 1\n`);
+  say("python: Error while finding module specification for 'x' (ModuleNotFoundError: No module named 'x')");
+  chmodSync(python, 0o755);
+  const start = () => rrr('build-failures', '-c', 'a.yaml', '--set', `python=${python}`);
+  const first = await start();
+  expect(first.stderr).toContain(
+    "error: this Python can't run the workers: ModuleNotFoundError: No module named 'x'\n",
+  );
+  expect(first.stderr).toContain('cure: scripts/setup.sh');
+  expect(first.exitCode).toBe(2);
+  say("ImportError: cannot import name 'NotRequired' from 'typing' (/usr/lib/python3.9/typing.py)");
+  expect((await start()).exitCode).toBe(2);
+});
+
 test('exit code 3 for a defect; the stack only when asked for', async () => {
-  mkdirSync(join(cwd, 'runs/a'), { recursive: true });
-  writeFileSync(join(cwd, 'runs/a/run.json'), '{"stages": 3');
+  mkdirSync(join(cwd, 'runs/a/run.json'), { recursive: true });
   const quiet = await rrr('report', 'runs/a');
   expect(quiet.exitCode).toBe(3);
   expect(quiet.stderr).toContain('please report it');

@@ -1,5 +1,5 @@
 /** A task of a user's own, in Python and with a verifier in JavaScript: the files that README.md shows, run for real. */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -94,4 +94,22 @@ test('data stats', async () => {
   expect(people.stdout).toMatch(/^tools +8$/m);
   expect(people.stdout).toMatch(/^calls per row +1\.\d+, from 1 to 2$/m);
   expect(people.stdout).toMatch(/^near duplicates across the split +\d+ test queries, \d+ pairs$/m);
+});
+
+test('a judge that never ends, in a regular expression too, is named with its line', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rrr-endless-'));
+  const near = readFileSync(join(FOLDER, 'near.py'), 'utf8');
+  const endless = near.replace(
+    '        try:\n',
+    "        import re; re.match('(a+)+;', 'a' * 99 + 'b')\n        try:\n",
+  );
+  writeFileSync(join(folder, 'near.py'), endless);
+  const line = endless.split('\n').findIndex((text) => text.includes('re.match')) + 1;
+  const args = ['task', 'check', '-c', 'near.yaml', '--set', `task.name=${folder}/near.py:Near`];
+  const { exitCode, stderr } = await rrr(...args, '--set', 'workers.call_timeout_s=2');
+  expect(stderr).toContain(
+    `no answer to check within 2 s; it is in the task's judge, at ${folder}/near.py:${line}\n`,
+  );
+  expect(stderr).toContain('cure: let the code of the task end in time');
+  expect(exitCode).toBe(1);
 });

@@ -21,7 +21,10 @@ function render({ rows, bad_rows, bad_examples, splits, task, duplicates }: Data
     ['test queries', `${splits.test}`],
     ['unused queries', `${splits.unused}`],
     ...Object.entries(task).map(([key, value]) => [key.replaceAll('_', ' '), show(value)]),
-    ['exact duplicates', `${duplicates.exact}, dropped`],
+    ['exact duplicates', `${duplicates.exact - duplicates.colliding}, dropped`],
+    ...(duplicates.colliding > 0
+      ? [['other rows of the same id', `${duplicates.colliding}, dropped: the id must tell rows apart`]]
+      : []),
     ['the same problem again', `${duplicates.same_problem}, on one side of the split`],
     ['the same problem across the split', `${duplicates.across_split}`],
     [

@@ -1,5 +1,6 @@
 /** `rrr build-failures`, `rrr train`, `rrr eval`, `rrr benchmarks`: a stage of the table, or its plan with --dry-run. */
 import { basename, extname, join } from 'node:path';
+import { checkRun } from '../inspect/question.ts';
 import { runPaths } from '../run/paths.ts';
 import { executeStage } from '../stages/execute.ts';
 import { type Plan, planStage } from '../stages/plan.ts';
@@ -26,6 +27,7 @@ export async function runStage(context: Context, stage: Stage, options: StageOpt
   const run = resolveUserPath(context.cwd, options.run ?? join('runs', name));
   if (options.dryRun) {
     const plan = await planStage(stage, config, run);
+    await checkRun({ config, signal: context.signal });
     return { text: renderPlan(plan), json: plan };
   }
   if (options.power) return (await import('./power.ts')).runPower(config, run);
@@ -57,6 +59,7 @@ function renderPlan(plan: Plan): string {
     count === null ? 'not known yet' : `${plan.queries.exact ? '' : 'about '}${count}`;
   const rows = [
     ['run', plan.run],
+    ...plan.earlier.map((line, index) => [index === 0 ? 'stage' : '', line]),
     ['task', plan.task],
     ['model', plan.model],
     ['data', plan.data],

@@ -45,7 +45,7 @@ function describeNews(phase: PhaseStatus, state: RunStatus['state']): string {
   const updated = Date.parse(phase.updated);
   const ago = `${duration((Date.now() - updated) / 1000)} ago`;
   if (state === 'killed') return `last report: ${phase.name}, ${ago}`;
-  return `${describePhase({ ...phase, startedAt: Date.parse(phase.started) }, updated)}  (${ago})`;
+  return `${describePhase({ ...phase, startedAt: Date.parse(phase.started) }, phase.rate_per_s, updated).join('  ')}  (${ago})`;
 }
 
 function describeStage({ stage, status, done, total, seconds, attempts }: StageStatus): string {

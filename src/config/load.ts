@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { closestMatch } from 'leven';
+import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { clip } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
-import { type ConfigDocument, type Problem, parseConfigDocument } from './document.ts';
+import { type ConfigDocument, type Place, type Problem, parseConfigDocument } from './document.ts';
 import { describeExpected, keysAt, keysNamed, type Path, schemaAt } from './expected.ts';
 import { checkRules, type Finding } from './rules.ts';
 import { type Config, configSchema, type WrittenConfig } from './schema.ts';
@@ -40,12 +41,13 @@ export function loadConfig({ file, sets, cwd }: ConfigRequest): LoadedConfig {
   const document = parseConfigDocument({ file, text, sets, cwd });
   if (document.problems.length > 0) return { problems: document.problems, warnings: [] };
 
-  const parsed = configSchema.safeParse(document.value);
+  const written = withEmptied(document.value);
+  const parsed = configSchema.safeParse(written);
   const issues = parsed.success ? [] : parsed.error.issues.flatMap(splitIssue);
-  const problems = issues.map((issue) => describeIssue(issue, document));
+  const problems = issues.map((issue) => describeIssue(issue, { ...document, value: written }));
 
   // The rules see what is left when the wrong values are taken out, so that one run shows the problems of both kinds.
-  const rest = parsed.success ? parsed : configSchema.safeParse(withoutValues(document.value, issues));
+  const rest = parsed.success ? parsed : configSchema.safeParse(withoutValues(written, issues));
   const config = rest.success ? resolveConfig(rest.data, document, cwd) : undefined;
   const warnings: Problem[] = [];
   for (const finding of config ? checkRules(config) : []) {
@@ -54,6 +56,17 @@ export function loadConfig({ file, sets, cwd }: ConfigRequest): LoadedConfig {
   }
   problems.sort((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0));
   return problems.length === 0 && config ? { config, problems, warnings } : { problems, warnings };
+}
+
+/** A section whose keys were all taken out, or made into comments, has its defaults. */
+function withEmptied(value: unknown, path: Path = []): unknown {
+  const schema = schemaAt(path);
+  const mayBeEmpty = schema?.type === 'object' && (schema.default !== undefined || path.length === 1);
+  if (value === null && mayBeEmpty) return {};
+  if (!isRecord(value) || schema?.properties === undefined) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key, withEmptied(child, [...path, key])]),
+  );
 }
 
 interface Issue {
@@ -94,18 +107,40 @@ function describeIssue({ path, unknown }: Issue, document: ConfigDocument): Prob
       ? ''
       : `, or remove it${isRecord(schema.default) ? '' : `: the default is ${show(schema.default)}`}`;
   const suggestion = suggest(value, (schema?.enum ?? []).map(String));
+  if (schema?.type === 'string' && (typeof value === 'number' || typeof value === 'boolean'))
+    return problem(`must be ${expected}, is ${show(value)}`, `quote it: "${asWritten(place) ?? value}"`);
   return problem(`must be ${expected}, is ${show(value)}`, suggestion ?? write + remove);
+}
+
+function asWritten(place: Place | undefined): string | undefined {
+  return place?.text.slice(place.column - 1, place.column - 1 + place.width);
 }
 
 function suggest(written: unknown, known: readonly string[]): string | undefined {
   if (typeof written !== 'string' || written === '') return undefined;
+  const name = written.toLowerCase();
   const close =
-    known.find((key) => key.startsWith(written)) ?? closestMatch(written, known, { maxDistance: 3 });
+    onlyOne(known.filter((key) => initials(key) === name)) ??
+    known.find((key) => key.startsWith(name)) ??
+    onlyOne(known.filter((key) => key.split('_').includes(name))) ??
+    closestMatch(name, known, { maxDistance: Math.min(3, Math.ceil(name.length / 3)) });
   return close && `did you mean ${close}?`;
 }
 
+/** "lr" of learning_rate; of a single word there are none. */
+function initials(key: string): string | undefined {
+  const words = key.split('_');
+  return words.length > 1 ? words.map((word) => word[0]).join('') : undefined;
+}
+
+function onlyOne(found: readonly string[]): string | undefined {
+  return found.length === 1 ? found[0] : undefined;
+}
+
 function show(value: unknown): string {
-  return value === null ? 'empty' : clip(JSON.stringify(value), 60);
+  if (value === null) return 'empty';
+  if (typeof value === 'number' && !Number.isFinite(value)) return stringify(value).trim();
+  return clip(JSON.stringify(value), 60);
 }
 
 function valueAt(value: unknown, path: Path): unknown {

@@ -1,5 +1,5 @@
 /** What must hold between keys, and between keys and files. A finding names every key it rests on, the culprit first. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
 import { findBenchmarkFiles } from './benchmarks.ts';
 import type { Config } from './schema.ts';
@@ -62,12 +62,25 @@ function* checkModelName(key: string, name: string): Generator<Finding> {
       cure: 'correct the path (it is relative to the config file), or make the model first',
     };
   } else if (!existsSync(join(name, 'config.json'))) {
-    yield {
-      keys,
-      message: `${name} holds no config.json`,
-      cure: 'name the folder of a model saved by transformers',
-    };
+    yield { keys, ...noModel(name) };
   }
+}
+
+function noModel(path: string): Pick<Finding, 'message' | 'cure'> {
+  if (existsSync(join(path, 'adapter_config.json'))) {
+    const merged = 'what rrr train made is merged in train/model';
+    const cure = `merge it into its base model (peft: merge_and_unload, then save_pretrained) and name that folder; ${merged}`;
+    return { message: `${path} holds a LoRA adapter, no whole model`, cure };
+  }
+  const files = statSync(path).isDirectory() ? readdirSync(path) : [path];
+  if (files.some((file) => file.endsWith('.gguf'))) {
+    const cure = 'name the model that it was made from';
+    return { message: `${path} is a model in GGUF, which can't be trained`, cure };
+  }
+  return {
+    message: `${path} holds no config.json`,
+    cure: 'name the folder of a model saved by transformers',
+  };
 }
 
 /** Of Python's str.format: {name}, where {{ and }} stand for braces. */

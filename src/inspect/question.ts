@@ -29,6 +29,11 @@ export async function checkTask(rows: number, options: InspectOptions): Promise<
   return taskCheckResult.parse(await ask(question, options));
 }
 
+/** Throws what a run would refuse before it loads a model, as far as this machine alone tells. */
+export async function checkRun(options: InspectOptions): Promise<void> {
+  await ask({ name: 'check', module: 'rrr_workers.roles.check', method: 'check', params: {} }, options);
+}
+
 export async function describeData(options: InspectOptions): Promise<DataStatsResult> {
   const module = 'rrr_workers.roles.data_stats';
   const question = { name: 'data-stats', module, method: 'stats', params: {} };

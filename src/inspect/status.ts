@@ -3,7 +3,7 @@ import { readLines } from '../run/journal.ts';
 import { readLivingHolder } from '../run/lock.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { RunPaths } from '../run/paths.ts';
-import { measurePace } from '../run/progress.ts';
+import { remaining } from '../run/progress.ts';
 import { type Manifest, type StageRecord, type StatusFile, workerEvent } from '../run/records.ts';
 import { readStatusFile } from '../run/status-file.ts';
 import type { Counted, Stage } from '../stages/stage.ts';
@@ -32,8 +32,8 @@ export interface PhaseStatus {
   counters: Record<string, number | string>;
   started: string;
   updated: string;
-  /** Both as of `updated`. */
-  rate_per_s: number;
+  /** Both of late, as of `updated`; null until they are known. */
+  rate_per_s: number | null;
   eta_s: number | null;
 }
 
@@ -85,11 +85,7 @@ function stateOf(stages: readonly StageStatus[], manifest: Manifest | undefined)
 }
 
 function describePace({ phase, pid, ...numbers }: StatusFile): PhaseStatus {
-  const pace = measurePace(
-    { ...numbers, startedAt: Date.parse(numbers.started) },
-    Date.parse(numbers.updated),
-  );
-  return { name: phase, ...numbers, rate_per_s: pace.rate, eta_s: pace.eta };
+  return { name: phase, ...numbers, eta_s: remaining(numbers, numbers.rate_per_s) };
 }
 
 async function readStage(

@@ -26,8 +26,8 @@ export interface WorkerProcess {
    * end and what was left of its group has been killed. Never rejects.
    */
   readonly exited: Promise<string>;
-  /** Signals the whole process group; nothing happens once it is gone. */
-  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+  /** Signals the whole process group; nothing happens once it is gone. SIGUSR1: write to the log what each thread does. */
+  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGUSR1'): void;
 }
 
 export interface Launcher {

@@ -139,8 +139,9 @@ export const dataStatsResult = z.object({
   /** The task's own: tools and calls for function calling. */
   task: z.record(z.string(), z.json()),
   duplicates: z.object({
-    /** Rows with the content of an earlier one. */
+    /** Rows with the id of an earlier one, and those of them that have other fields: 0, or rows are lost. */
     exact: count,
+    colliding: count.default(0),
     /** Distinct rows that share an earlier one's split key, and so its side. */
     same_problem: count,
     /** Split keys on both sides: 0, or the split is broken. */

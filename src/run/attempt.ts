@@ -136,6 +136,17 @@ export function requireFinished(run: string, stage: StageIdentity, config: Confi
   refuseOtherConfig(run, stage, flatten(stage.decides(config)), record);
 }
 
+/** What an earlier attempt left, in lines for people. None where a first attempt would begin. */
+export function describeEarlier(run: string, stage: StageIdentity, config: Config): string[] {
+  try {
+    checkStage({ run, stage, config, resume: false }, flatten(stage.decides(config)));
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [`${error.message}: ${error.cure}`, ...(error.details ?? [])];
+  }
+}
+
 /** What an earlier attempt left. Throws UserError when it can't be continued. */
 function checkStage({ run, stage, resume }: AttemptRequest, decides: FlatValues): StageRecord | undefined {
   const record = readManifest(runPaths(run))?.stages[stage.name];

@@ -2,9 +2,11 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { withPath } from '../errors.ts';
+import type { z } from 'zod';
+import { UserError, withPath } from '../errors.ts';
 import { encodeJson, encodeLine } from '../protocol/jsonl.ts';
 
+const DAMAGED_CURE = 'restore it from a copy of the run, or start another run (--run DIR)';
 const BUFFERED_CHARACTERS = 1 << 20;
 
 export function replaceFile(path: string, text: string): void {
@@ -31,9 +33,26 @@ export function replaceJsonUnsynced(path: string, value: unknown): void {
   renameSync(`${path}.partial`, path);
 }
 
-/** The parsed file, undefined where there is none. */
+/** The parsed file, undefined where there is none. Throws UserError where it is no JSON, such as one that was cut. */
 export function readJson(path: string): unknown {
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new UserError(`${path} is damaged: ${cause.message}`, { cure: DAMAGED_CURE, cause });
+  }
+}
+
+/** The same, as what it must hold. Throws UserError where it doesn't, or isn't there. */
+export function readRecord<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
+  const value = readJson(path);
+  if (value === undefined) throw new UserError(`${path} is missing`, { cure: DAMAGED_CURE });
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join('.') || 'all of it';
+  throw new UserError(`${path} is damaged: ${where}: ${issue?.message}`, { cure: DAMAGED_CURE });
 }
 
 /** One JSON line a row, with flat memory. */

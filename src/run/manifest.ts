@@ -1,7 +1,7 @@
 /** run.json: read, and changed as a whole. */
 import { readFileSync } from 'node:fs';
 import { UserError } from '../errors.ts';
-import { readJson, replaceJson } from './files.ts';
+import { readJson, readRecord, replaceJson } from './files.ts';
 import type { RunPaths } from './paths.ts';
 import { type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
 
@@ -12,7 +12,7 @@ export function readManifest({ manifest: path }: ManifestPath): Manifest | undef
   const value = readJson(path) as { format?: unknown; rrr_version?: unknown } | undefined;
   if (value === undefined) return undefined;
   refuseOtherFormats(path, value);
-  return manifestSchema.parse(value);
+  return readRecord(path, manifestSchema);
 }
 
 function refuseOtherFormats(

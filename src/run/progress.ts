@@ -17,19 +17,51 @@ export interface Progress {
   finish(): void;
 }
 
-/** Items a second since `startedAt`, not counting what was done `before`, and the seconds that the rest takes at this rate. */
-export function measurePace(
-  {
-    done,
-    before,
-    total,
-    startedAt,
-  }: Pick<ProgressUpdate, 'done' | 'total'> & { before: number; startedAt: number },
-  now: number,
-): { seconds: number; rate: number; eta: number | null } {
-  const seconds = (now - startedAt) / 1000;
-  const rate = seconds > 0 ? (done - before) / seconds : 0;
-  return { seconds, rate, eta: rate > 0 && total !== null ? (total - done) / rate : null };
+const WINDOW_MS = 30_000;
+/** Where news are rare, such as steps of minutes, so many of them count, however old. */
+const FEWEST = 6;
+const APART_MS = 500;
+
+/**
+ * The rate of late: of the last half minute, or of the last few news. What passes before the first of them, such as the
+ * loading of a model, is no part of it.
+ */
+export class Pace {
+  #marks: { done: number; at: number }[] = [];
+  #done: number;
+
+  constructor(before: number) {
+    this.#done = before;
+  }
+
+  note(done: number, now: number): void {
+    if (done === this.#done) return;
+    this.#done = done;
+    const last = this.#marks.at(-1);
+    if (last && done < last.done)
+      this.#marks = []; // steps are made again
+    else if (now - (this.#marks.at(-2)?.at ?? -Infinity) < APART_MS) this.#marks.pop();
+    this.#marks.push({ done, at: now });
+    while (this.#marks.length > FEWEST && now - (this.#marks[1]?.at ?? now) > WINDOW_MS) this.#marks.shift();
+  }
+
+  /** Items a second; null until there were two news. It falls when the next one is late. */
+  rate(now: number): number | null {
+    const [first] = this.#marks;
+    const last = this.#marks.at(-1);
+    if (!first || !last || last.at <= first.at) return null;
+    const usual = (last.at - first.at) / (this.#marks.length - 1);
+    const elapsed = Math.max(last.at, now - usual) - first.at;
+    return (1000 * (last.done - first.done)) / elapsed;
+  }
+}
+
+/** Seconds that the rest takes. */
+export function remaining(
+  { done, total }: Pick<ProgressUpdate, 'done' | 'total'>,
+  rate: number | null,
+): number | null {
+  return rate === null || rate <= 0 || total === null ? null : (total - done) / rate;
 }
 
 export const silentProgress: Progress = { start() {}, update() {}, note() {}, finish() {} };

@@ -1,6 +1,6 @@
 /** Progress that is also written to RUN/status.json, at most once a second. */
 
-import type { Progress, ProgressUpdate } from './progress.ts';
+import { Pace, type Progress, type ProgressUpdate } from './progress.ts';
 import type { StatusFile } from './records.ts';
 import { writeStatusFile } from './status-file.ts';
 
@@ -10,6 +10,7 @@ export class RecordedProgress implements Progress {
   readonly #inner: Progress;
   readonly #path: string;
   #status: StatusFile | undefined;
+  #pace = new Pace(0);
   #timer: NodeJS.Timeout | undefined;
 
   constructor(inner: Progress, path: string) {
@@ -21,14 +22,19 @@ export class RecordedProgress implements Progress {
   start(phase: string, total: number | null, done = 0): void {
     const now = new Date().toISOString();
     const { pid } = process;
-    this.#status = { pid, phase, done, total, before: done, counters: {}, started: now, updated: now };
+    const started = { started: now, updated: now, rate_per_s: null };
+    this.#status = { pid, phase, done, total, before: done, counters: {}, ...started };
+    this.#pace = new Pace(done);
     this.#write();
     this.#inner.start(phase, total, done);
   }
 
   update(update: ProgressUpdate): void {
     if (this.#status) {
-      Object.assign(this.#status, update, { updated: new Date().toISOString() });
+      const now = Date.now();
+      this.#pace.note(update.done, now);
+      const news = { updated: new Date(now).toISOString(), rate_per_s: this.#pace.rate(now) };
+      Object.assign(this.#status, update, news);
       this.#timer ??= setTimeout(() => this.#write(), WRITE_EVERY_MS).unref();
     }
     this.#inner.update(update);

@@ -59,6 +59,8 @@ export const statusFile = z.object({
   /** When the phase started, and when `done` was last reported. */
   started: z.iso.datetime(),
   updated: z.iso.datetime(),
+  /** Of late, as of `updated`; null until it is known. */
+  rate_per_s: z.number().nullable().default(null),
 });
 export type StatusFile = z.output<typeof statusFile>;
 

@@ -1,9 +1,12 @@
 /** What a command is about to do, as data: shown by --dry-run before anything heavy starts. */
 import { createReadStream, existsSync } from 'node:fs';
+import { createGunzip } from 'node:zlib';
 import type { Config } from '../config/schema.ts';
-import { LineDecoder } from '../protocol/jsonl.ts';
+import { UserError } from '../errors.ts';
+import { BadLine, LineDecoder } from '../protocol/jsonl.ts';
 import { prepareResult } from '../protocol/methods.ts';
-import { readJson } from '../run/files.ts';
+import { describeEarlier, requireFinished } from '../run/attempt.ts';
+import { readRecord } from '../run/files.ts';
 import { readManifest } from '../run/manifest.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
 import type { PlannedQueries, Stage, StagePlan } from './stage.ts';
@@ -17,6 +20,8 @@ export interface Plan extends StagePlan {
   seed: number;
   data: string;
   queries: PlannedQueries;
+  /** What an earlier attempt at the stage left, and what that means for this one: lines, none where there was no earlier one. */
+  earlier: string[];
   /** What must be there first and isn't, with the command that makes it. */
   missing: string[];
 }
@@ -25,7 +30,6 @@ export async function planStage(stage: Stage, config: Config, run: string): Prom
   const paths = runPaths(run);
   const queries = await countQueries(config, paths);
   const { plan } = await stage.load();
-  const finished = readManifest(paths)?.stages;
   return {
     command: stage.command,
     run,
@@ -35,11 +39,21 @@ export async function planStage(stage: Stage, config: Config, run: string): Prom
     data: describeData(config),
     queries,
     ...plan(config, paths, queries),
-    missing: stage
-      .needs(config)
-      .filter((name) => finished?.[name]?.status !== 'finished')
-      .map((name) => `${paths.stage(name)}: run rrr ${findStage(name).command} first`),
+    earlier: describeEarlier(run, stage, config),
+    missing: stage.needs(config).flatMap((name) => describeMissing(paths, findStage(name), config)),
   };
+}
+
+function describeMissing(paths: RunPaths, stage: Stage, config: Config): string[] {
+  try {
+    requireFinished(paths.run, stage, config);
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const finished = readManifest(paths)?.stages[stage.name]?.status === 'finished';
+    const why = finished ? 'belongs to another config' : `run rrr ${stage.command} first`;
+    return [`${paths.stage(stage.name)}: ${why}`];
+  }
 }
 
 function describeData({ data }: Config): string {
@@ -50,7 +64,7 @@ function describeData({ data }: Config): string {
 
 async function countQueries({ data }: Config, { dataSummary }: RunPaths): Promise<PlannedQueries> {
   if (existsSync(dataSummary)) {
-    const { train, test } = prepareResult.parse(readJson(dataSummary));
+    const { train, test } = readRecord(dataSummary, prepareResult);
     return { train, test, exact: true };
   }
   const lines = data.source === 'jsonl' && data.path !== undefined ? await countLines(data.path) : Infinity;
@@ -66,13 +80,21 @@ async function countQueries({ data }: Config, { dataSummary }: RunPaths): Promis
   };
 }
 
+/** Infinity where only Python can tell, which also knows what is wrong. */
 async function countLines(path: string): Promise<number> {
   const decoder = new LineDecoder({ invalid: 'replace' });
+  const file = createReadStream(path);
   let count = 0;
   const tally = (line: string) => {
     if (line.trim() !== '') count++;
   };
-  for await (const chunk of createReadStream(path)) for (const line of decoder.push(chunk)) tally(line);
+  try {
+    for await (const chunk of path.endsWith('.gz') ? file.pipe(createGunzip()) : file)
+      for (const line of decoder.push(chunk)) tally(line);
+  } catch (error) {
+    if (error instanceof BadLine || path.endsWith('.gz')) return Infinity;
+    throw error;
+  }
   tally(decoder.rest);
   return count;
 }

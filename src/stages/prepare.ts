@@ -2,7 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { type PrepareResult, prepareResult } from '../protocol/methods.ts';
-import { readJson, replaceJson } from '../run/files.ts';
+import { readRecord, replaceJson } from '../run/files.ts';
 import { fingerprint, flatten } from '../run/fingerprint.ts';
 import { readManifest, updateManifest } from '../run/manifest.ts';
 import { askWorker } from '../workers/ask.ts';
@@ -13,7 +13,7 @@ import type { StageJob, StagePlan } from './stage.ts';
 export async function prepareData(job: StageJob): Promise<PrepareResult> {
   const { config, paths } = job;
   const sha = dataFingerprint(config);
-  if (readManifest(paths)?.data_sha === sha) return prepareResult.parse(readJson(paths.dataSummary));
+  if (readManifest(paths)?.data_sha === sha) return readRecord(paths.dataSummary, prepareResult);
   const summary = await callPrepare(job);
   checkSplits(summary, config);
   replaceJson(paths.dataSummary, summary);
@@ -47,6 +47,7 @@ async function callPrepare(job: StageJob): Promise<PrepareResult> {
   try {
     const summary = prepareResult.parse(await askWorker(question, job));
     progress.update({ done: summary.read, total: summary.read });
+    if (summary.duplicates > 0) progress.note(`dropped ${summary.duplicates} rows that are there already`);
     for (const warning of summary.warnings) progress.note(`warning: ${warning}`);
     if (summary.skipped > 0)
       progress.note(`skipped ${summary.skipped} bad rows: ${summary.skipped_examples[0]} ...`);

@@ -17,6 +17,8 @@ interface LossDetails {
   log: string;
   info?: ErrorInfo | undefined;
   suspect?: boolean;
+  /** Default: its own, or to read the log. */
+  cure?: string | undefined;
 }
 
 /** The worker is gone, with calls that it had not answered. */
@@ -26,8 +28,8 @@ export class WorkerLostError extends RunError {
   /** False for a call that was only in the same worker as the one that is known to be at fault. */
   readonly suspect: boolean;
 
-  constructor(message: string, { details, log, info, suspect = true }: LossDetails) {
-    super(message, { details, cure: info?.cure ?? `its log may say more: ${log}` });
+  constructor(message: string, { details, log, info, cure, suspect = true }: LossDetails) {
+    super(message, { details, cure: cure ?? info?.cure ?? `its log may say more: ${log}` });
     this.info = info;
     this.suspect = suspect;
   }

@@ -15,11 +15,13 @@ import {
 } from '../protocol/messages.ts';
 import type { WorkerNews, WorkerRecorder } from '../run/worker-events.ts';
 import { CallError, WorkerLostError } from './errors.ts';
+import { whereItHangs } from './hang.ts';
 import { readLogTail } from './log-tail.ts';
 import { type CallOptions, PendingCalls, toMs } from './pending-calls.ts';
 
 /** From SIGTERM to SIGKILL: an engine in C code rarely hears SIGTERM. */
 const TERM_GRACE_S = 5;
+const SLOW_CODE = 'let the code of the task end in time, whatever a model writes; rrr task check tries it';
 /** A process that SIGKILL doesn't end hangs in the kernel: its calls fail after this time. */
 const KILL_WAIT_S = 10;
 
@@ -96,7 +98,7 @@ export class Worker {
   call(method: string, params: Record<string, unknown>, options: CallOptions): Promise<unknown> {
     if (!this.accepting) return this.ended.then((lost) => Promise.reject(lost));
     const { id, answer } = this.#pending.add(options, (culprit) => {
-      void this.#end(`no answer to ${method} within ${options.timeoutS} s`, { culprit });
+      void this.#end(`no answer to ${method} within ${options.timeoutS} s`, { culprit, hangs: true });
     });
     this.#send({ type: 'call', id, method, params: params as never });
     return answer;
@@ -129,7 +131,10 @@ export class Worker {
   #startWaiting(): NodeJS.Timeout {
     const { readyTimeoutS } = this.#spec;
     return setTimeout(
-      () => void this.#end(`no ${this.#awaited} frame within ${readyTimeoutS} s (workers.ready_timeout_s)`),
+      () =>
+        void this.#end(`no ${this.#awaited} frame within ${readyTimeoutS} s (workers.ready_timeout_s)`, {
+          hangs: true,
+        }),
       toMs(readyTimeoutS),
     );
   }
@@ -231,11 +236,18 @@ export class Worker {
   }
 
   /** The one way to the end, once. A worker that failed is killed and never returns. */
-  async #end(reason: string, about: { info?: ErrorInfo; culprit?: number } = {}): Promise<void> {
+  async #end(
+    why: string,
+    about: { info?: ErrorInfo; culprit?: number; hangs?: boolean } = {},
+  ): Promise<void> {
     if (this.#state === 'ending') return;
     this.#state = 'ending';
     clearTimeout(this.#startTimer);
     this.#pending.stopTimers();
+    const { stderrPath: log } = this.#process;
+    const lastWords = about.hangs ? readLogTail(log) : undefined; // before the stacks of all threads
+    const code = about.hangs ? await whereItHangs(this.#process) : undefined;
+    const reason = code === undefined ? why : `${why}; it is in the task's ${code}`;
     this.#process.signal('SIGKILL');
     const waiting = new AbortController();
     await Promise.race([
@@ -248,12 +260,27 @@ export class Worker {
       this.#log.error({ reason, ...about }, 'worker lost');
       this.#record({ event: 'lost', reason });
     }
-    const { stderrPath: log } = this.#process;
-    const told = { details: readLogTail(log), log, info: about.info };
+    const details = lastWords ?? readLogTail(log);
+    const info = about.info ?? (this.#awaited === 'hello' ? unfitPython(details) : undefined);
+    const told = { details, log, info, cure: code === undefined ? undefined : SLOW_CODE };
     const lost = new WorkerLostError(message, told);
     const bystander = new WorkerLostError(message, { ...told, suspect: false });
     this.#settleReady.reject(lost);
     this.#pending.rejectAll((id) => ((about.culprit ?? id) === id ? lost : bystander));
     this.#settleEnded(lost);
   }
+}
+
+/** A Python that can't even import the worker lacks packages, or is too old. */
+function unfitPython(log: readonly string[]): ErrorInfo | undefined {
+  const why = log.map((line) => /\b(ModuleNotFoundError|ImportError|SyntaxError): [^)]+/.exec(line)?.[0]);
+  const last = why.findLast((each) => each !== undefined);
+  return last === undefined
+    ? undefined
+    : {
+        type: 'user',
+        message: `this Python can't run the workers: ${last}`,
+        cure: 'scripts/setup.sh makes one that can; python in the config, or RRR_PYTHON, names another',
+        retryable: false,
+      };
 }

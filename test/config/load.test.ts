@@ -164,7 +164,6 @@ describe('what a person reads', () => {
     ['a key twice', `${GOOD}seed: 1\nseed: 2\n`],
     ['an empty file', ''],
     ['a list instead of a mapping', '- a\n- b\n'],
-    ['an empty section', `${GOOD}train:\n`],
     ['a wrong list item', `${GOOD}eval:\n  modes:\n    - sampled\n    - gredy\n`],
     ['missing source key', 'model: {name: ../models/good}\ndata: {source: jsonl}\n'],
     ['no data file', 'model: {name: ../models/good}\ndata: {source: jsonl, path: ../nope.jsonl}\n'],
@@ -218,4 +217,68 @@ describe('what a person reads', () => {
       'not readable',
     );
   });
+});
+
+test('a section without its keys has its defaults', () => {
+  const { config, problems } = load(
+    `${GOOD}train:\nsampling: # {temperature: 1}\ntask: {prompts: , options: }\n`,
+  );
+  expect(problems).toEqual([]);
+  expect(config).toEqual(load(GOOD).config);
+  expect(render('model:\ndata: {source: generator, rows: 1}\n')).toContain('model.name: is missing');
+  // LoRA without its keys may mean either: with it, or without.
+  expect(render(`${GOOD}train:\n  lora:\n`)).toContain(
+    'train.lora: must be a section of keys and values, is empty',
+  );
+});
+
+test.each([
+  ['model: {name: ../models/good, revision: 0012}', 'quote it: "0012"'],
+  ['model: {name: 7}', 'quote it: "7"'],
+  ['data: {source: generator, rows: 9, columns: {nums: 1e3}}', 'quote it: "1e3"'],
+  ['workers: {devices: [0]}', 'quote it: "0"'],
+  ['task: {name: yes}', undefined],
+  ['task: {prompts: {system: true}}', 'quote it: "true"'],
+])('%s is text without its quotes', (line, cure) => {
+  const [section] = line.split(':');
+  const rest = GOOD.replace(new RegExp(`^${section}:\\n( .*\\n)+`, 'm'), '');
+  expect(load(`${rest}${line}\n`).problems.map((problem) => problem.cure)).toEqual(cure ? [cure] : []);
+});
+
+test.each(['.inf', '-.inf', '.nan'])('%s is shown as it is written', (value) => {
+  expect(render(`${GOOD}train: {learning_rate: ${value}}\n`)).toContain(
+    `must be a number above 0, is ${value}`,
+  );
+});
+
+test.each([
+  ['train: {lr: 1e-5}', 'did you mean learning_rate?'],
+  ['train: {Steps: 3}', 'did you mean steps?'],
+  ['train: {scheduler: cosine}', 'did you mean lr_scheduler?'],
+  ['train: {epochs: 3}', undefined],
+  ['data: {source: csv}', undefined],
+  ['data: {source: json, path: ../rows.jsonl}', 'did you mean jsonl?'],
+])('what was meant by %s: %s', (line, cure) => {
+  const rest = line.startsWith('data') ? GOOD.replace(/^data:\n( .*\n)+/m, '') : GOOD;
+  const [found] = load(`${rest}${line}\n`).problems.map((problem) => problem.cure);
+  if (cure === undefined) expect(found).not.toContain('did you mean');
+  else expect(found).toBe(cure);
+});
+
+test('a folder that holds an adapter or GGUF is told as such', () => {
+  for (const [name, file] of [
+    ['lora', 'adapter_config.json'],
+    ['quantised', 'model-q4.gguf'],
+  ] as const) {
+    mkdirSync(join(root, 'models', name), { recursive: true });
+    writeFileSync(join(root, 'models', name, file), '{}');
+  }
+  const named = (path: string) => render(GOOD.replace('../models/good', `../models/${path}`));
+  expect(named('lora')).toMatch(
+    /holds a LoRA adapter, no whole model\n.*\n.*\n {2}cure: merge it .*train\/model/,
+  );
+  for (const path of ['quantised', 'quantised/model-q4.gguf'])
+    expect(named(path)).toMatch(
+      /is a model in GGUF, which can't be trained\n.*\n.*\n {2}cure: name the model/,
+    );
 });

@@ -57,6 +57,7 @@ test('while it runs, after kill -9, and when it is finished', { timeout: 120_000
   const running = await until(({ phase }) => {
     expect(phase?.name).toBe('sampling');
     expect(phase?.done).toBeGreaterThan(2);
+    expect(phase?.rate_per_s).not.toBe(null);
   });
   expect(running).toMatchObject({
     state: 'running',

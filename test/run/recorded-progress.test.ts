@@ -51,6 +51,7 @@ test('the status says when the phase began, when it last had news, and what was 
     counters: { kept: 3 },
     started: '1970-01-01T00:00:00.000Z',
     updated: '1970-01-01T00:00:05.000Z',
+    rate_per_s: null,
   });
 });
 

@@ -72,6 +72,16 @@ test('failures and tallies are in the order of the data, and the summary adds up
   await expectGone(launcher.launched);
 });
 
+test('rows that are dropped are counted aloud', async () => {
+  const run = join(temporaryFolder(), 'run');
+  const launcher = new FakeLauncher({ FAKE_DUPLICATES: '7' }, join(run, 'logs'));
+  const notes: string[] = [];
+  const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+  const { signal } = new AbortController();
+  await executeStage(failures, { config: workers(1), run, resume: false, signal, progress, launcher });
+  expect(notes).toContain('dropped 7 rows that are there already');
+});
+
 test('kills of workers and interruptions change nothing, and no finished query is sampled again', async () => {
   const run = join(temporaryFolder(), 'run');
   const calls = join(temporaryFolder(), 'calls');

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { Config } from '../../src/config/schema.ts';
 import { type TrainEvent, trainEvent } from '../../src/protocol/methods.ts';
 import { runPaths } from '../../src/run/paths.ts';
-import { silentProgress } from '../../src/run/progress.ts';
+import { type ProgressUpdate, silentProgress } from '../../src/run/progress.ts';
 import { executeStage } from '../../src/stages/execute.ts';
 import { failures } from '../../src/stages/failures/stage.ts';
 import { train } from '../../src/stages/train/stage.ts';
@@ -57,10 +57,22 @@ function job(
       ...rest.train,
     },
   });
-  const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+  const counters: string[][] = [];
+  const progress = {
+    ...silentProgress,
+    note: (line: string) => void notes.push(line),
+    update: (update: ProgressUpdate) => void counters.push(Object.keys(update.counters ?? {})),
+  };
   const { signal } = controller;
   const request = { config, run, resume, options: rest.options ?? {}, signal, progress, launcher };
-  return { controller, launcher, notes, paths: runPaths(run), start: () => executeStage(train, request) };
+  return {
+    controller,
+    launcher,
+    notes,
+    counters,
+    paths: runPaths(run),
+    start: () => executeStage(train, request),
+  };
 }
 
 function readEvents(run: string): TrainEvent[] {
@@ -83,7 +95,7 @@ const allSteps = Array.from({ length: STEPS }, (_, number) => number + 1);
 
 test('training streams its events and ends with the model', async () => {
   const run = await runWithFailures();
-  const { start, launcher } = job(run);
+  const { start, launcher, counters } = job(run);
   await expect(start()).resolves.toEqual({
     steps: STEPS,
     restarts: 0,
@@ -92,6 +104,8 @@ test('training streams its events and ends with the model', async () => {
     max_logprob_difference: STEPS / 8,
   });
   expect(steps(run)).toEqual(allSteps);
+  // The mean reward is that of the second tries, also where it is shuffled: one number is enough.
+  expect(counters.at(-1)).toEqual(['second try', 'kl', 'tokens', 'log-prob gap', 'tokens/s']);
   expect(
     readEvents(run)
       .map(({ kind }) => kind)

@@ -99,7 +99,7 @@ export class ScriptedWorker implements WorkerProcess {
     this.stdout.once('end', () => this.#exit(how)).end();
   }
 
-  signal(name: 'SIGTERM' | 'SIGKILL'): void {
+  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGUSR1'): void {
     this.signals.push(name);
     if (name === 'SIGKILL') this.exit('killed by SIGKILL');
   }

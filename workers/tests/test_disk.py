@@ -45,6 +45,17 @@ def test_a_checkpoint_is_published_by_one_rename_and_replaces_that_of_an_earlier
     assert complete_checkpoints(tmp_path) == [tmp_path / "checkpoint-7"]
 
 
+def test_what_a_library_writes_for_the_owner_alone_gets_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        filled(folder)
+        (folder / "deep" / "weights").chmod(0o600)
+
+    write_folder(tmp_path / "model", write)
+    (tmp_path / "plain").touch()
+    modes = {path.stat().st_mode for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert modes == {(tmp_path / "plain").stat().st_mode}
+
+
 def test_a_folder_written_twice_is_the_second_one_and_whole(tmp_path: Path, disk: DiskLog) -> None:
     target, partial = tmp_path / "model", tmp_path / f"model{STAGING}"
     partial.mkdir()

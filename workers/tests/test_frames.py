@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,10 @@ from rrr_workers.tasks.loaded import TaskError
         (OSError(errno.EDQUOT, "m"), "call", "worker", False),
         (OSError(errno.EFBIG, "m"), "call", "worker", False),
         (OSError(errno.EACCES, "m"), "bug", "bug", False),
+        (OSError(errno.EACCES, "no", "m"), "user", "user", False),
+        (ModuleNotFoundError("no", name="m"), "user", "user", False),
+        (PackageNotFoundError("m"), "user", "user", False),
+        (ModuleNotFoundError("no", name="rrr_workers.m"), "bug", "bug", False),
         (BadRow("m"), "bug", "bug", False),
         (ZeroDivisionError("m"), "bug", "bug", False),
     ],
@@ -39,7 +44,7 @@ def test_an_error_says_what_it_ends(error: Exception, kind: str, fatal_kind: str
     assert (info["type"], info["retryable"]) == (kind, retryable)
     # A worker's last frame ends at least the worker, and nobody asks the same worker again.
     assert (fatal["type"], fatal["error"]["type"], fatal["error"]["retryable"]) == ("fatal", fatal_kind, False)
-    assert "m" in info["message"]
+    assert "m" in info["message"] or "no" in info["message"]
     # All else is the same.
     assert {**fatal["error"], "type": 0, "retryable": 0} == {**info, "type": 0, "retryable": 0}
 

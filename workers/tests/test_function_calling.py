@@ -190,6 +190,28 @@ def test_bad_accepted_sets_are_named(accepted: str | None, message: str) -> None
         FunctionCalling({"match": "accepted"}).normalise(row(call("f", a=1), accepted=accepted))
 
 
+def test_tools_and_calls_of_openais_shape_are_read() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    function = {"name": "f", "description": "F.", "parameters": schema}
+    tools = [{"type": "function", "function": function}]
+    task = FunctionCalling()
+    calls = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 9007199254740993.0}'}}]
+    for answers in (calls, json.dumps(calls), {"tool_calls": calls}, [calls[0]["function"]]):
+        query = task.normalise({"query": "Do it.", "tools": tools, "answers": answers})
+        assert query.fields["tools"] == [function]
+        assert query.fields["answers"] == '[{"name": "f", "arguments": {"a": 9007199254740993.0}}]'
+        assert task.judge(query, '[{"name": "f", "arguments": {"a": 9007199254740993}}]', "stop").passed
+    # What has no such shape is left as it is, to the last character.
+    plain = '[ {"name":"f","arguments":{"a": "\\"function\\""}} ]'
+    assert task.normalise({"query": "Do it.", "tools": tools, "answers": plain}).fields["answers"] == plain
+    with pytest.raises(BadRow, match=r"the arguments of a call are text, and no JSON: .*, got 'a=1'"):
+        task.normalise(
+            {"query": "Do it.", "tools": tools, "answers": [{"function": {"name": "f", "arguments": "a=1"}}]}
+        )
+    with pytest.raises(BadRow, match="a call whose arguments are no object"):
+        task.normalise(row({"name": "f", "arguments": "5"}))
+
+
 def test_the_same_request_in_another_guise_stays_on_its_side_of_the_split() -> None:
     task = FunctionCalling()
     one = task.normalise(row(call("f", a=1)))

@@ -75,6 +75,11 @@ def test_a_class_in_a_file_and_one_in_a_package(tmp_path: Path, monkeypatch: pyt
         (("from rrr_workers", "1 / 0\n    from rrr_workers"), "ZeroDivisionError: .* at .*echo.py:2", "import"),
         (("def judge", "def judge("), "SyntaxError", "import"),
         (("import Prompts", "import Promts"), "ImportError: .*Promts", "import"),
+        (
+            ("from rrr_workers", "import sys; sys.exit(2)\n    from rrr_workers"),
+            "SystemExit: 2 at .*echo.py:2",
+            "import",
+        ),
     ],
 )
 def test_a_class_that_will_not_do_is_refused_by_name(
@@ -84,6 +89,22 @@ def test_a_class_that_will_not_do_is_refused_by_name(
     with pytest.raises(UserError, match=message) as caught:
         load_task(section(name))
     assert re.search(cure, caught.value.cure or "")
+
+
+def test_a_file_may_import_its_neighbours_which_never_pass_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "echo_words.py").write_text("def same(a, b): return a == b\n")
+    (tmp_path / "json.py").write_text("1 / 0\n")
+    source = WHOLE.replace("completion == ", "same(completion, ").replace(
+        'fields["word"]\n            return', 'fields["word"])\n            return'
+    )
+    for imports in ("import json\n    from echo_words import same\n    from rrr_", "from rrr_"):
+        late = "" if "same" in imports else "from echo_words import same\n            "
+        name = plugin(tmp_path, source.replace("from rrr_", imports).replace("passed = ", f"{late}passed = "))
+        loaded = load_task(section(name))
+        assert loaded.judge(loaded.normalise({"word": "hi"}, "row 1"), "hi", "stop").passed
 
 
 @pytest.mark.parametrize(
@@ -136,7 +157,14 @@ def test_whatever_a_user_s_task_owes_is_told_as_the_user_s(tmp_path: Path) -> No
         # The template wants a field that the query lacks: no line of the user's is at work then.
         (('{"word": raw["word"]}', "{}"), "prompt_fields raised KeyError: 'word'$"),
         (("return Query(", "Query("), "normalise gave None, in row 1"),
-        (("return Verdict(", "Verdict("), "judge gave None"),
+        (("return Verdict(", "Verdict("), "judge gave None on query hi"),
+        (
+            ("return Verdict(passed,", "import numpy; return Verdict(numpy.bool_(passed),"),
+            "of the type numpy.bool, on query hi",
+        ),
+        (('if passed else "other")', 'if passed else "other", None)'), "judge gave Verdict.*detail=None.* on query hi"),
+        (('Query(raw["word"],', "Query(7,"), "normalise gave the id 7, which is no text, in row 1"),
+        (("passed = completion", "import sys; sys.exit(4)\n            passed = completion"), "raised SystemExit: 4"),
         (("        def normalise", init), "__init__ raised KeyError: 'limit', at .*echo.py:10"),
         (("passed = completion == ", f"{bad}\n            passed = "), "judge raised BadRow: x, at .*echo.py:15"),
     ):
@@ -212,7 +240,13 @@ def test_one_crash_is_forgiven(tmp_path: Path) -> None:
         ('for line in open(0): print(\'{"id": 7, "passed": true}\', flush=True)', 'needs "id": 2'),
         ("""for line in open(0): print('{"id": 1, "passed": 1}', flush=True)""", '"passed": true or false'),
         ("print('[' * 100000, flush=True); open(0).read()", r"printed no JSON but \[\["),
-        ("import time; time.sleep(60)", "no answer within 0.5 s"),
+        ("import time; time.sleep(60)", r"no answer within 0.5 s \(task.verifier.timeout_s\); does it flush"),
+        ("while True: print('x' * 999, end='')", "printed (no JSON but x|more than 16 MiB)"),
+        (
+            "import sys\nwhile True: sys.stderr.write('x' * 9999 + chr(10))",
+            "printed more than 16 MiB without an answer",
+        ),
+        ("import sys\nwhile True: sys.stderr.write('x' * 9999)", "printed more than 16 MiB without an answer"),
     ],
 )
 def test_a_broken_verifier_is_an_error_and_never_a_verdict(tmp_path: Path, source: str, message: str) -> None:
@@ -264,6 +298,21 @@ def test_a_task_of_configuration_alone(tmp_path: Path) -> None:
     assert loaded.judge(one, "hi", "stop").passed
     with pytest.raises(BadRow, match="hint is missing"):
         task.normalise({"word": "hi"})
+
+
+def test_names_that_a_template_takes_apart_are_told_with_the_way_round() -> None:
+    for field, other in (("user.name", "user_name"), ("0", "field_0"), ("a[b]", "a_b_")):
+        prompts = PromptsSection(question=f"{{{field}}}")
+        task = TaskSection(
+            name="custom",
+            options={"fields": [field]},
+            prompts=prompts,
+            verifier=VerifierSection(command=["true"], timeout_s=1, processes=1),
+        )
+        with pytest.raises(UserError, match=re.escape(f"data.columns: {{{other}: {field}}}, and write {{{other}}}")):
+            load_task(task)
+        fine = task.model_copy(update={"prompts": PromptsSection(question="{word}")})
+        load_task(fine.model_copy(update={"options": {"fields": [field, "word"]}}))
 
 
 def test_the_verifier_process_ends_with_its_worker(tmp_path: Path) -> None:

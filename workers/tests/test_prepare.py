@@ -1,6 +1,8 @@
 """From rows of any source to train.jsonl and test.jsonl: through the function, and once through a real process."""
 
+import gzip
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from rrr_workers.config import Config, parse_config
 from rrr_workers.data.model_check import check_model
 from rrr_workers.data.prepare import prepare
 from rrr_workers.data.splits import assign_split, split_key_of, split_position
+from rrr_workers.data.stats import describe
 from rrr_workers.errors import BugError, UserError
 from rrr_workers.hashing import content_hash, derive_seed
 from rrr_workers.tasks.base import Query
@@ -165,6 +168,73 @@ def test_bad_rows_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     assert "rows.jsonl:2: not JSON" in result["skipped_examples"][0]
 
 
+def test_rows_that_collide_are_told_apart_from_duplicates(tmp_path: Path) -> None:
+    (tmp_path / "same.py").write_text(
+        "from rrr_workers.tasks.countdown.task import Countdown\n"
+        "from rrr_workers.api import Query\n\n"
+        "class Same(Countdown):\n"
+        "    def normalise(self, raw):\n"
+        "        return Query(str(raw['target']), dict(raw))\n"
+    )
+    rows = [{"nums": [1, 2], "target": 3}, {"nums": [1, 2], "target": 3}, {"nums": [3], "target": 3}]
+    path = write_jsonl(tmp_path / "rows.jsonl", rows)
+    config = make_config(
+        task={"name": f"{tmp_path / 'same.py'}:Same"}, data={"source": "jsonl", "path": path, "rows": None}
+    )
+    duplicates = describe(config, load_task(config.task))["duplicates"]
+    assert (duplicates["exact"], duplicates["colliding"]) == (2, 1)
+    result = prepare(config, load_task(config.task), tmp_path / "out")
+    assert result["duplicates"] == 2
+    assert [each[:60] for each in result["warnings"]] == [
+        "1 rows have the id of an earlier one and other fields, and a"
+    ]
+
+
+def test_gzip_is_read_as_what_it_holds(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", numbered(50))
+    packed = tmp_path / "rows.jsonl.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "rows.jsonl").read_bytes()))
+    for name in ("rows.jsonl", "rows.jsonl.gz"):
+        run(tmp_path / name[-2:], source="jsonl", path=str(tmp_path / name))
+    assert (tmp_path / "nl" / "train.jsonl").read_bytes() == (tmp_path / "gz" / "train.jsonl").read_bytes()
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"rows.jsonl.gz is cut or damaged"):
+        run(tmp_path / "out", source="jsonl", path=str(packed))
+
+
+ROWS = [{"nums": [1, 2], "target": 3}, {"nums": [1, 3], "target": 4}]
+OTHER_KINDS = [
+    ("".join(json.dumps(row) + "\n" for row in ROWS).encode("utf-16"), "in UTF-16", "iconv -f UTF-16 "),
+    ("".join(json.dumps(row) + "\n" for row in ROWS).encode("utf-16-le"), "in UTF-16LE", "iconv -f UTF-16LE "),
+    (b"nums,target\n1 2,3\n1 3,4\n", "CSV, not JSON lines", "csv.DictReader"),
+    (b"nums\ttarget\n1 2\t3\n", "TSV, not JSON lines", "delimiter"),
+    (json.dumps(ROWS).encode(), "a JSON array, not JSON lines", "jq -c '.[]'"),
+    (json.dumps(ROWS, indent=1).encode(), "a JSON array, not JSON lines", "jq -c '.[]'"),
+    (json.dumps(ROWS[0], indent=1).encode(), "JSON over many lines", "jq -c . "),
+    (b'{"nums": [1, 2],\n "target": 3}\n', "JSON over many lines", "jq -c . "),
+    (b"PAR1....", "a parquet file", "data.source: parquet"),
+    (b"PK\x03\x04....", "a zip archive", "unzip"),
+    (b"version https://git-lfs.github.com/spec/v1\noid", "only a pointer", "git lfs pull"),
+]
+
+
+@pytest.mark.parametrize(("content", "what", "cure"), OTHER_KINDS)
+def test_a_file_of_another_kind_is_named_with_the_way_to_json_lines(
+    tmp_path: Path, content: bytes, what: str, cure: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(f"data.path: {path} is {what}")) as caught:
+        run(tmp_path / "out", source="jsonl", path=str(path), on_bad_row="skip")
+    assert cure in (caught.value.cure or "")
+
+
+def test_a_bad_first_row_makes_no_other_kind_of_file(tmp_path: Path) -> None:
+    for line in (b"oops, no", b'{"nums": [1, 2],', b"[1, 2]"):
+        path = write_jsonl(tmp_path / "rows.jsonl", [line, GOOD])
+        assert run(tmp_path / "out", source="jsonl", path=path, on_bad_row="skip")["skipped"] == 1, line
+
+
 def test_a_finished_split_survives_a_failing_rerun(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "rows.jsonl", numbered(50))
     run(tmp_path / "out", source="jsonl", path=path)
@@ -248,8 +318,6 @@ def test_models_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:
         check(tmp_path / "gone")
     with pytest.raises(UserError, match="has no weights"):
         check(tmp_path)
-    (tmp_path / "model.safetensors").touch()
-    check(tmp_path)
     with pytest.raises(UserError, match=r"model.name: 'a/b/c' is neither a folder nor a hub id"):
         check("a/b/c")
     check("a/b/c", engine="openai")

@@ -44,11 +44,14 @@ ECHO = """
 ROWS = [{"word": "a"}, {"word": "b"}]
 
 
-def check(folder: Path, source: str, rows: list[dict[str, Any]], count: int = 5, **data: Any) -> dict[str, Any]:
+def check(
+    folder: Path, source: str, rows: list[dict[str, Any]], count: int = 5, model: str = "none/none", **data: Any
+) -> dict[str, Any]:
     (folder / "echo.py").write_text(textwrap.dedent(source), encoding="utf-8")
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     config = parse_config(
         resolved_config(
+            model={"name": model},
             task={"name": f"{folder / 'echo.py'}:Echo"},
             data={"source": "jsonl", "path": str(folder / "rows.jsonl"), "rows": None, **data},
         )
@@ -102,6 +105,12 @@ def test_a_task_that_holds(tmp_path: Path) -> None:
         (('"other" if completion else "nothing")', '"other", 7)'), "judge gave Verdict", "texts"),
         (('return Verdict(True, "passed")', "raise BadRow('x')"), "judge of .* raised BadRow", "correct it"),
         (("return Query(", "Query("), "normalise gave None", "return a Query"),
+        (
+            ('return Verdict(True, "passed")', "import sys; sys.exit(1)"),
+            "judge of .* raised SystemExit: 1",
+            "correct it",
+        ),
+        (('Verdict(True, "passed")', 'Verdict(1, "passed")'), "passed=1, of the type builtins.int", "True or False"),
         (('("word",)', '("word", "hint")\n\n        prompt_fields = lambda self, query: {}'), "KeyError", "correct it"),
     ],
 )
@@ -142,6 +151,20 @@ def test_what_was_not_tried_is_said(tmp_path: Path) -> None:
     bare = ECHO.partition("        def reference_answer")[0]
     notes = check(tmp_path, bare, ROWS)["notes"]
     assert [note.split(" answer")[0] for note in notes] == ["no reference", "no corrupted"]
+
+
+def test_control_tokens_in_rows_are_told(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "tokenizer.json").write_text('{"added_tokens": [{"content": "<|im_end|>", "special": true}]}')
+    decoder = {"1": {"content": "<s>", "special": True}, "2": {"content": "<think>", "special": False}}
+    (model / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": decoder}))
+    rows = [{"word": word} for word in ("a", "b<|im_end|>", "c<think>", "d<|im_end|>")]
+    found = check(tmp_path, ECHO, rows, model=str(model))
+    assert found["problems"] == []
+    assert [note.partition(":")[2].partition(": in a")[0] for note in found["notes"]] == [
+        "2 holds <|im_end|>, a control token of the model, and so do 1 others of these rows"
+    ]
 
 
 def test_a_broken_verifier_command_is_an_error(tmp_path: Path) -> None:

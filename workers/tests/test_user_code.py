@@ -93,9 +93,7 @@ def test_what_rrr_s_own_code_raises_is_a_bug(users: Any) -> None:
             fail()
 
 
-@pytest.mark.parametrize(
-    "error", [UserError("x"), BugError("x"), CallFailed("x", retryable=True), KeyboardInterrupt(), SystemExit()]
-)
+@pytest.mark.parametrize("error", [UserError("x"), BugError("x"), CallFailed("x", retryable=True), KeyboardInterrupt()])
 def test_errors_that_say_themselves_whose_they_are_go_on_as_they_are(users: Any, error: BaseException) -> None:
     def throw() -> None:
         raise error
@@ -103,6 +101,14 @@ def test_errors_that_say_themselves_whose_they_are_go_on_as_they_are(users: Any,
     with pytest.raises(type(error)) as caught, user_code(users.Own, "judge"):
         users.Own.calls(None, throw)
     assert caught.value is error
+
+
+def test_sys_exit_in_a_task_ends_no_worker_without_a_word(users: Any) -> None:
+    with (
+        pytest.raises(TaskError, match=r"^calls raised SystemExit: 3, at .*theirs.py:10$"),
+        user_code(users.Own, "judge"),
+    ):
+        users.Own.calls(None, lambda: sys.exit(3))
 
 
 def test_a_bad_row_passes_where_it_is_an_answer_alone(users: Any) -> None:

@@ -18,7 +18,7 @@ import {
   type Query,
 } from '../../protocol/methods.ts';
 import { percent } from '../../report/format.ts';
-import { readJson, replaceJson, replaceLines } from '../../run/files.ts';
+import { readJson, readRecord, replaceJson, replaceLines } from '../../run/files.ts';
 import { readLines, readQueries } from '../../run/journal.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { type FailureRow, type FailuresSummary, failuresSummary, type Tally } from '../../run/records.ts';
@@ -73,7 +73,7 @@ export async function run(job: StageJob): Promise<void> {
 }
 
 export async function readSummary(paths: RunPaths): Promise<FailuresSummary> {
-  return failuresSummary.parse(readJson(paths.failuresSummary));
+  return readRecord(paths.failuresSummary, failuresSummary);
 }
 
 // Only what is counted: there may be millions of them.

@@ -9,7 +9,7 @@ import { RunError, UserError } from '../../errors.ts';
 import { type TrainEvent, type TrainResult, trainEvent, trainResult } from '../../protocol/methods.ts';
 import { compact, percent } from '../../report/format.ts';
 import { summariseTraining } from '../../report/training.ts';
-import { readJson, replaceJson } from '../../run/files.ts';
+import { readJson, readRecord, replaceJson } from '../../run/files.ts';
 import { readLines } from '../../run/journal.ts';
 import { runDate } from '../../run/manifest.ts';
 import type { RunPaths } from '../../run/paths.ts';
@@ -43,7 +43,7 @@ export function plan(config: Config, paths: RunPaths, _queries: PlannedQueries):
 
 export async function run(job: StageJob): Promise<void> {
   const { config, paths, progress } = job;
-  if (failuresSummary.parse(readJson(paths.failuresSummary)).kept === 0) {
+  if (readRecord(paths.failuresSummary, failuresSummary).kept === 0) {
     throw new UserError('there is nothing to train on: the model failed none of the training queries', {
       cure: 'harder data, or more draws (failures.max_draws), in a run of its own',
     });
@@ -62,7 +62,7 @@ export async function run(job: StageJob): Promise<void> {
 }
 
 export async function readSummary(paths: RunPaths): Promise<TrainSummary> {
-  return trainSummary.parse(readJson(paths.trainSummary));
+  return readRecord(paths.trainSummary, trainSummary);
 }
 
 export async function count(paths: RunPaths): Promise<Counted> {
@@ -175,7 +175,6 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
 
 function showStep(event: Extract<TrainEvent, { kind: 'step' }>): Record<string, number | string> {
   return {
-    reward: event.reward.toFixed(3),
     'second try': `${(100 * event.second_try).toFixed(1)} %`,
     kl: event.kl.toPrecision(2),
     tokens: event.reflection_tokens.toFixed(0),

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from rrr_workers.config import Config
+from rrr_workers.engines.chat_template import refusal
+from rrr_workers.engines.model_folder import TEMPLATE_FILES, chat_template, check_folder, check_length, read_json
 from rrr_workers.errors import UserError
+from rrr_workers.tasks.base import message
 
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 _HUB_TIMEOUT_S = 20.0
 
 
@@ -15,14 +17,39 @@ def check_model(config: Config) -> None:
         return
     name = config.model.name
     if Path(name).is_absolute():
-        _check_folder(Path(name))
+        check_folder(Path(name), config.model.max_model_len)
     else:
         _check_hub(name, config.model.revision)
+        if found := files_at_hand(config, "config.json"):
+            check_length(read_json(found["config.json"]), config.model.max_model_len, name)
 
 
-def _check_folder(folder: Path) -> None:
-    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
-        raise UserError(f"model.name: {folder} has no weights ({', '.join(_WEIGHTS)})", cure="save the model again")
+def check_system_prompt(config: Config, system: str | None) -> None:
+    """Raise :class:`UserError` where the model's chat template, if it is at hand, refuses a system message."""
+    if config.engine.name != "vllm" or system is None:
+        return
+    template = chat_template(files_at_hand(config, *TEMPLATE_FILES))
+    talk = [message("system", system), message("user", "")]
+    if template is not None and (why := refusal(template, talk)) is not None:
+        raise UserError(
+            f"the chat template of {config.model.name} refuses a system message: {why}",
+            cure="remove task.prompts.system, and write what it says into task.prompts.question",
+        )
+
+
+def files_at_hand(config: Config, *names: str) -> dict[str, Path]:
+    """Those files of the model that are on this machine, by name."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    model = config.model
+    if Path(model.name).is_absolute():
+        return {name: file for name in names if (file := Path(model.name) / name).is_file()}
+    try:
+        found = {name: try_to_load_from_cache(model.name, name, revision=model.revision) for name in names}
+    except HFValidationError:  # an endpoint's name for a model need not be a hub id
+        return {}
+    return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
 
 
 def _check_hub(name: str, revision: str | None) -> None:

@@ -1,9 +1,9 @@
-"""From the configured data to train.jsonl and test.jsonl. Rows stream through; memory holds one id and one split key
-a row."""
+"""From the configured data to train.jsonl and test.jsonl. Rows stream through; memory holds an id, a hash and a split
+key a row."""
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -16,11 +16,13 @@ from rrr_workers.data.splits import assign_split, split_key_of
 from rrr_workers.errors import BugError, UserError
 from rrr_workers.hashing import content_hash
 from rrr_workers.tasks.base import BadRow
-from rrr_workers.tasks.loaded import LoadedTask
+from rrr_workers.tasks.loaded import ID_CURE, LoadedTask
 from rrr_workers.tasks.registry import templates, warnings_of
 from rrr_workers.text import clip
 
 _EXAMPLES = 5
+_FIRST = 100  # rows
+_BAD_ROW_CURE = "fix the row, or set data.on_bad_row: skip"
 _PROGRESS_EVERY = 5000
 
 
@@ -37,7 +39,8 @@ def prepare(
     counts = dict.fromkeys(("read", "train", "test", "unused", "duplicates", "skipped"), 0)
     limits = {"train": data.train_rows, "test": data.test_rows}
     skipped_examples: list[str] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
+    colliding = 0
     keys: dict[str, set[bytes]] = {"train": set(), "test": set()}
     output.mkdir(parents=True, exist_ok=True)
     with AtomicLines(output / "train.jsonl") as train, AtomicLines(output / "test.jsonl") as test:
@@ -48,16 +51,18 @@ def prepare(
                 progress(counts["read"])
             query = query_of(loaded, where, row)
             if isinstance(query, BadRow):
-                problem = f"{where}: {query}" + ("" if isinstance(row, BadRow) else f" in {_excerpt(row)}")
+                problem = _describe(query, where, row)
                 if data.on_bad_row == "fail":
-                    raise UserError(problem, cure="fix the row, or set data.on_bad_row: skip")
+                    raise UserError(problem, cure=_BAD_ROW_CURE)
                 counts["skipped"] += 1
                 skipped_examples += [problem] if len(skipped_examples) < _EXAMPLES else []
                 continue
+            content = hash(json.dumps(query.fields))
             if query.id in seen:
                 counts["duplicates"] += 1
+                colliding += content != seen[query.id]
                 continue
-            seen.add(query.id)
+            seen[query.id] = content
             split_key = split_key_of(query)
             split = assign_split(split_key, data.test_fraction, data.train_fraction)
             if split == "unused" or counts[split] == limits[split]:
@@ -71,9 +76,26 @@ def prepare(
     return {
         **counts,
         "skipped_examples": skipped_examples,
-        "warnings": warnings_of(loaded.task),
+        "warnings": [*warnings_of(loaded.task), *_collisions(colliding)],
         "prompts": templates(loaded.task),
     }
+
+
+def check_first_rows(config: Config, loaded: LoadedTask) -> None:
+    """Raise :class:`UserError` where :func:`prepare` would within the first rows."""
+    for where, row in islice(read_rows(config, loaded), _FIRST):
+        query = query_of(loaded, where, row)
+        if isinstance(query, BadRow) and config.data.on_bad_row == "fail":
+            raise UserError(_describe(query, where, row), cure=_BAD_ROW_CURE)
+
+
+def _describe(error: BadRow, where: str, row: Mapping[str, Any] | BadRow) -> str:
+    return f"{where}: {error}" + ("" if isinstance(row, BadRow) else f" in {_excerpt(row)}")
+
+
+def _collisions(count: int) -> Iterator[str]:
+    if count:
+        yield f"{count} rows have the id of an earlier one and other fields, and are dropped: {ID_CURE}"
 
 
 def _excerpt(row: Mapping[str, Any]) -> str:

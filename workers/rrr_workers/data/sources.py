@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rrr_workers.config import Config, Data
+from rrr_workers.data.file_kinds import json_lines
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import BadRow, Query, check_plain_json
 from rrr_workers.tasks.loaded import LoadedTask, user_code
-from rrr_workers.text import clip, numbered_lines
+from rrr_workers.text import clip
 
 #: (where the row is, such as "rows.jsonl:3", the row).
 RawRow = tuple[str, Mapping[str, Any] | BadRow]
@@ -69,7 +70,7 @@ def _path(data: Data) -> Path:
 
 def _jsonl_rows(path: Path) -> Iterator[RawRow]:
     try:
-        for number, line in numbered_lines(path):
+        for number, line in json_lines(path):
             yield f"{path}:{number}", parse_line(line)
     except OSError as error:
         raise UserError(f"data.path: can't read {path}: {error.strerror}", cure=_PATH_CURE) from error

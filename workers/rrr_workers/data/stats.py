@@ -21,7 +21,8 @@ def describe(config: Config, loaded: LoadedTask) -> dict[str, Any]:
 
     Every row that the config names is read; limits of a split (train_rows, test_rows) don't apply.
 
-    ``duplicates``: ``exact``, rows with the content of an earlier one; ``same_problem``, rows that share an earlier
+    ``duplicates``: ``exact``, rows with the id of an earlier one; ``colliding``, those of them that have other fields,
+    which must be 0; ``same_problem``, rows that share an earlier
     one's split key (they stay on its side); ``across_split``, keys on both sides, which must be 0;
     ``near_across_split``, test rows with a near duplicate among the training rows, null for tasks without a text.
     """
@@ -35,7 +36,10 @@ def describe(config: Config, loaded: LoadedTask) -> dict[str, Any]:
             bad_rows.append(f"{where}: {query}")
         else:
             queries.append(query)
-    distinct = list({query.id: query for query in queries}.values())
+    first: dict[str, Query] = {}
+    for query in queries:
+        first.setdefault(query.id, query)
+    distinct = list(first.values())
     sides: dict[Split, list[Query]] = {"train": [], "test": [], "unused": []}
     for query in distinct:
         key = split_key_of(query)
@@ -51,6 +55,7 @@ def describe(config: Config, loaded: LoadedTask) -> dict[str, Any]:
         "task": statistics,
         "duplicates": {
             "exact": len(queries) - len(distinct),
+            "colliding": sum(first[query.id].fields != query.fields for query in queries),
             "same_problem": sum(n - 1 for n in Counter(content_hash(split_key_of(q)) for q in distinct).values()),
             "across_split": len(keys["train"] & keys["test"]),
             "near_across_split": _near(loaded, sides["test"], sides["train"]),

@@ -14,18 +14,18 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from rrr_workers.config import Config
+from rrr_workers.data.model_check import files_at_hand
 from rrr_workers.data.sources import read_rows
+from rrr_workers.engines.model_folder import control_tokens
 from rrr_workers.episode import next_prompt
 from rrr_workers.errors import RrrError, UserError
-from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verdict, Verifier, check_plain_json
-from rrr_workers.tasks.loaded import LoadedTask, TaskError, raised
+from rrr_workers.tasks.base import BadRow, Message, Query, UnjudgedTask, Verifier, check_plain_json
+from rrr_workers.tasks.loaded import ID_CURE, LoadedTask, TaskError, check_verdict, raised
 from rrr_workers.tasks.registry import warnings_of
 from rrr_workers.text import clip
 
 T = TypeVar("T")
 Source = Literal["reference", "empty", "other row", "corrupted"]
-
-_CONTENT_HASH = "make the id a hash of the fields: content_hash of rrr_workers.api"
 
 
 class Problem(Exception):
@@ -63,7 +63,7 @@ def check_task(config: Config, loaded: LoadedTask, count: int) -> dict[str, Any]
         problems += [_entry(where, problem) for problem in found]
         checks += row_checks
         rows.append({"place": where, "id": query.id, "prompt": prompt, "checks": [asdict(c) for c in row_checks]})
-    notes = [*warnings_of(loaded.task), *_notes(checks)]
+    notes = [*warnings_of(loaded.task), *_control_tokens(config, queries), *_notes(checks)]
     return {"task": loaded.task.name, "rows": rows, "bad_rows": bad_rows, "problems": problems, "notes": notes}
 
 
@@ -119,13 +119,13 @@ def _normalise(task: UnjudgedTask, row: Mapping[str, Any], earlier: Mapping[str,
     if not isinstance(query, Query):
         raise Problem(f"normalise gave {query!r}", "return a Query")
     if not isinstance(query.id, str):
-        raise Problem(f"normalise gave the id {query.id!r}, which is no text", _CONTENT_HASH)
+        raise Problem(f"normalise gave the id {query.id!r}, which is no text", ID_CURE)
     if not (isinstance(query.fields, dict) and _survives_json(query.fields) and _survives_json(query.split_key)):
         cure = "use texts, numbers, True, False, None, lists (no tuples) and dicts with texts as keys"
         raise Problem(f"the query isn't plain JSON: fields {query.fields!r}, split_key {query.split_key!r}", cure)
     for where, other in earlier.items():
         if other.id == query.id and other.fields != query.fields:
-            raise Problem(f"it has the id of {where} and other fields: a run would drop it", _CONTENT_HASH)
+            raise Problem(f"it has the id of {where} and other fields: a run would drop it", ID_CURE)
     return query
 
 
@@ -167,15 +167,12 @@ def _judge(verifier: Verifier, query: Query, check: Check) -> None:
     """Fill in the verdict. Raises :class:`Problem` where it is wrong."""
     shown = clip(json.dumps(check.answer, ensure_ascii=False), 80)
     verdict: Any = _run(f"judge of {shown}", partial(verifier.judge, query, check.answer, "stop"))
-    if not isinstance(verdict, Verdict):
-        raise Problem(f"judge gave {verdict!r} for {shown}", "return a Verdict from every branch of judge")
-    if not (isinstance(verdict.kind, str) and isinstance(verdict.detail, str)):
-        raise Problem(f"judge gave {verdict!r} for {shown}", "kind and detail must be texts")
+    try:
+        check_verdict(verdict, f"for {shown}")
+    except TaskError as error:
+        raise Problem(str(error), error.cure or "") from error
     check.kind, check.detail = verdict.kind, verdict.detail
     detail = f" ({verdict.detail})" if verdict.detail else ""
-    if verdict.passed is not (verdict.kind == "passed"):
-        cure = 'give passed verdicts the kind "passed", and no others'
-        raise Problem(f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} for {shown}", cure)
     if not verdict.passed and verifier.error_kinds is not None and verdict.kind not in verifier.error_kinds:
         raise Problem(
             f"judge gave the kind {verdict.kind!r}, which is not among error_kinds, for {shown}",
@@ -192,6 +189,28 @@ def _judge(verifier: Verifier, query: Query, check: Check) -> None:
             "correct the verifier, or the kind that corruptions gives",
         )
     check.ok = True
+
+
+def _control_tokens(config: Config, queries: Mapping[str, Query]) -> Iterator[str]:
+    tokens = control_tokens(files_at_hand(config, "tokenizer.json", "tokenizer_config.json"))
+    for token in tokens:
+        places = [where for where, query in queries.items() if _holds(query.fields, token)]
+        if places:
+            yield (
+                f"{places[0]} holds {token}, a control token of the model{_others(len(places) - 1)}: in a prompt it "
+                "would end a turn, or begin one; remove it from the row"
+            )
+
+
+def _others(count: int) -> str:
+    return f", and so do {count} others of these rows" if count else ""
+
+
+def _holds(value: Any, text: str) -> bool:
+    if isinstance(value, str):
+        return text in value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_holds(part, text) for part in parts)
 
 
 def _notes(checks: list[Check]) -> Iterator[str]:
@@ -215,5 +234,5 @@ def _run(what: str, code: Callable[[], T], allowed: tuple[type[Exception], ...] 
         raise Problem(str(error), cure) from error
     except allowed:
         raise
-    except Exception as error:  # whatever a task's code raises is what this check is there to show
+    except (Exception, SystemExit) as error:  # whatever a task's code raises is what this check is there to show
         raise Problem(raised(what, error, traceback.extract_tb(error.__traceback__)), cure) from error

@@ -22,6 +22,7 @@ class ChatEncoder:
         if not tokenizer.chat_template:
             raise UserError(f"model {model} has no chat template", cure="use an instruct model, or add a chat template")
         self._tokenizer = tokenizer
+        self._model = model
         self._clock = clock_of(day) if day and "strftime_now" in str(tokenizer.chat_template) else {}
         self._encode_text = lru_cache(maxsize=remembered)(self._encode)
 
@@ -30,10 +31,19 @@ class ChatEncoder:
         return self._encode_text(json.dumps([list(messages), tools and list(tools)]))
 
     def _encode(self, prompt: str) -> list[int]:
+        from jinja2 import TemplateError
+
         messages, tools = json.loads(prompt)
-        ids: list[int] = self._tokenizer.apply_chat_template(
-            messages, tools=tools, add_generation_prompt=True, return_dict=False, **self._clock
-        )
+        try:
+            ids: list[int] = self._tokenizer.apply_chat_template(
+                messages, tools=tools, add_generation_prompt=True, return_dict=False, **self._clock
+            )
+        except TemplateError as error:
+            system = messages[0]["role"] == "system"
+            raise UserError(
+                f"the chat template of {self._model} refuses this conversation: {error}",
+                cure=f"remove task.prompts.{'system' if system else 'question'}, or use another model",
+            ) from error
         return ids
 
 

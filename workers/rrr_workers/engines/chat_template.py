@@ -7,8 +7,9 @@ that it is on; some add a system message of their own, or today's date, which wo
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Message, message
 from rrr_workers.text import clip
 
@@ -19,6 +20,34 @@ Render = Callable[[Sequence[Message]], str]
 def clock_of(day: date) -> dict[str, Any]:
     """The template variables that make it ``day`` for a template that asks for the time."""
     return {"strftime_now": day.strftime}
+
+
+class _Refusal(Exception):
+    pass
+
+
+def refusal(template: str, messages: Sequence[Message]) -> str | None:
+    """Why ``template`` refuses ``messages``, found without the tokenizer, whose library takes long to import.
+
+    None also where it needs more than is at hand here: it is tried with the tokenizer when the model is loaded.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(why: str) -> NoReturn:
+        raise _Refusal(why)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals |= {"raise_exception": refuse, **clock_of(date.today())}
+    try:
+        environment.from_string(template).render(messages=list(messages), add_generation_prompt=True)
+    except _Refusal as error:
+        return str(error)
+    except (TemplateError, TypeError):
+        return None
+    return None
 
 
 def describe_template(tokenizer: Any, day: date | None) -> list[str]:
@@ -56,7 +85,13 @@ def _dropped(render: Render) -> list[str]:
             notes.append("it drops the system message")
     except TemplateError as error:
         notes.append(f"it refuses a system message: {error}")
-    shown = render(talk)
+    try:
+        shown = render(talk)
+    except TemplateError as error:
+        raise UserError(
+            f"the chat template refuses a conversation of several turns: {error}",
+            cure="use a model whose template takes them: a retry follows the answer and the reflection",
+        ) from error
     if "rrr-reasoning" not in shown:
         notes.append("it drops the reasoning of earlier answers: reflections and retries don't see it")
     lost = [name for name in ("question", "answer", "request", "reflection", "retry") if f"rrr-{name}" not in shown]

@@ -6,14 +6,16 @@ import itertools
 import os
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Tools, check_fits
 from rrr_workers.engines.chat import ChatEncoder, completion_of, vllm_params
 from rrr_workers.engines.chat_template import describe_template
-from rrr_workers.engines.vllm_args import engine_arguments, prepare_environment
-from rrr_workers.errors import CallFailed, WorkerFailed
+from rrr_workers.engines.model_folder import check_folder
+from rrr_workers.engines.vllm_args import engine_arguments, first_reason, prepare_environment
+from rrr_workers.errors import CallFailed, UserError, WorkerFailed
 from rrr_workers.tasks.base import Message
 
 _REMEMBERED_PROMPTS = 4096  # the draws of a query share theirs
@@ -23,6 +25,7 @@ START_CURE = (
     "the lines above say why; when memory ran out, lower engine.gpu_memory_utilization (on a CPU "
     "engine.cpu_kv_cache_gib) or model.max_model_len"
 )
+_REFUSED_CURE = "correct the model section or the engine section, or use a model that this vLLM knows"
 _NICENESS = 5
 _CLOSE_S = 2.0  # for the engine's processes to end by themselves
 
@@ -45,6 +48,8 @@ class VllmEngine(Engine):
     @classmethod
     async def start(cls, config: Config, model: str, day: date | None = None) -> "VllmEngine":
         """Load ``model`` (a folder or a hub id): seconds to minutes. ``day``: see :class:`ChatEncoder`."""
+        if Path(model).is_absolute():
+            check_folder(Path(model), config.model.max_model_len)
         prepare_environment(config.workers.count * config.engine.tensor_parallel)
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -53,6 +58,8 @@ class VllmEngine(Engine):
         try:
             # Blocks for as long as loading takes; the protocol's reader thread still sees a stop.
             llm = AsyncLLM.from_engine_args(arguments)
+        except ValueError as error:  # before anything is loaded
+            raise UserError(f"vLLM refuses {model}: {first_reason(error)}", cure=_REFUSED_CURE) from error
         except RuntimeError as error:  # the engine's processes have logged why
             raise WorkerFailed(f"vLLM did not start: {error}", cure=START_CURE) from error
         # Objects of the libraries live as long as this process: looking through them over and over takes a third of it.

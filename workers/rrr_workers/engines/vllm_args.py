@@ -8,9 +8,14 @@ import os
 from importlib import metadata
 from typing import Any
 
+from pydantic import ValidationError
+
 from rrr_workers.config import Config
+from rrr_workers.errors import UserError
+from rrr_workers.text import clip
 
 _GIB = 2**30
+_MOST_SAID = 300
 EXACT_CPU_WORKER = "rrr_workers.engines.cpu_worker.ExactCPUWorker"
 
 
@@ -80,7 +85,24 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
 
 def checkpoint_dtype(model: str, revision: str | None) -> str:
     """The dtype that the model's config.json declares ("float32" where it is silent), as vLLM spells it."""
+    dtype = declared_config(model, revision).dtype
+    return str(dtype).removeprefix("torch.") if dtype is not None else "float32"
+
+
+def declared_config(model: str, revision: str | None) -> Any:
+    """The model's config, as transformers reads it. Raises :class:`UserError` where it knows no such model."""
     from transformers import AutoConfig
 
-    dtype = AutoConfig.from_pretrained(model, revision=revision).dtype
-    return str(dtype).removeprefix("torch.") if dtype is not None else "float32"
+    try:
+        return AutoConfig.from_pretrained(model, revision=revision)
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(
+            f"transformers can't read the config of {model}: {first_reason(error)}",
+            cure="use a model that the installed transformers knows; one with code of its own can't be trained here",
+        ) from error
+
+
+def first_reason(error: Exception) -> str:
+    """The start of what a library says on many lines; of pydantic's, what was wrong and not where."""
+    said = error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else str(error)
+    return clip(said.strip().partition("\n")[0], _MOST_SAID)

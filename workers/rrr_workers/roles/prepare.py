@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_workers.config import Config
-from rrr_workers.data.model_check import check_model
+from rrr_workers.data.model_check import check_model, check_system_prompt
 from rrr_workers.data.prepare import prepare
 from rrr_workers.runtime.one_method import OneMethod
 from rrr_workers.runtime.role import Call, Role
@@ -21,6 +21,7 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
     """Everything that can be found wrong without loading a model is found here."""
     loaded = load_task(config.task)
     check_model(config)
+    check_system_prompt(config, loaded.task.prompts.system)
 
     def answer(call: Call) -> dict[str, Any]:
         def progress(read: int) -> None:

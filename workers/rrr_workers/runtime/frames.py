@@ -24,6 +24,7 @@ from rrr_workers.text import clip
 
 PROTOCOL_VERSION = 2
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Hello(TypedDict):
@@ -132,6 +133,12 @@ def error_info(error: BaseException) -> ErrorInfo:
         kind, message, cure = error.type, str(error), error.cure
     elif isinstance(error, OSError) and error.errno in _NO_ROOM:
         kind, message, cure = "call", str(error), "make room on that disk, then go on with --resume"
+    elif isinstance(error, OSError) and error.errno in _NO_ACCESS and error.filename is not None:
+        kind, message, cure = "user", str(error), "give this user access to it, or name another place"
+    elif isinstance(error, ModuleNotFoundError) and not f"{error.name}".startswith("rrr_workers"):
+        traceback.print_exception(error)
+        kind, message = "user", f"this Python ({sys.executable}) has no package {error.name}"
+        cure = "scripts/setup.sh makes one that has; python in the config, or RRR_PYTHON, names another"
     else:
         traceback.print_exception(error)
         kind, message, cure = "bug", f"{type(error).__name__}: {error}", None

@@ -42,7 +42,7 @@ _NVIDIA_DRIVER = "/dev/nvidiactl"
 
 def main() -> None:
     arguments = _parse(sys.argv[1:])
-    for caught in (signal.SIGINT, signal.SIGTERM):
+    for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(caught, signal.SIG_IGN)  # the worker decides; the guardian goes last
     ranks = _start(arguments.module, arguments.ranks)
     os.close(0)

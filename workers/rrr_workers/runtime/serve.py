@@ -11,6 +11,7 @@ processes are left to the guardian, which ends the whole group once the worker i
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import platform
 import signal
@@ -53,6 +54,7 @@ def versions() -> dict[str, str]:
 def serve(role: str, build: Build) -> NoReturn:
     """Run a worker of ``role`` to its end. Exit status 0 after ``bye``, 1 after ``fatal``."""
     writer = FrameWriter.take_stdout()
+    faulthandler.register(signal.SIGUSR1)  # where it hangs; also inside of C, such as a regular expression without end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it says stop
     writer.send(
         {"type": "hello", "protocol": PROTOCOL_VERSION, "role": role, "pid": os.getpid(), "versions": versions()}

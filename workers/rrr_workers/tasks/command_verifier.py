@@ -10,12 +10,14 @@ run. Its stderr goes to this worker's, and the last lines into the error.
 
 import json
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any, cast
 
 from rrr_workers.errors import UserError
@@ -24,11 +26,31 @@ from rrr_workers.text import clip
 
 _STDERR_LINES = 10
 _MOST_SHOWN = 200
+_MOST_OUTPUT = 16 * 2**20  # characters for one verdict
+_MOST_LINE = 2**20
+_SINGLE_ANSWERS = 3
 _STOP_S = 5.0
+_SCRIPTS = (".py", ".mjs", ".js", ".cjs", ".ts", ".sh", ".rb", ".pl", ".php", ".lua", ".jar", ".R")
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Raise :class:`UserError` where the program, or a script that it is to run, is not there."""
+    program, *arguments = command
+    if shutil.which(program) is None:
+        said = "is no program that this user may run" if Path(program).exists() else "is not there"
+        raise UserError(f"task.verifier.command: {program} {said}", cure="correct the name, install it, or chmod +x it")
+    for argument in arguments:
+        if argument.startswith("/") and Path(argument).suffix in _SCRIPTS and not Path(argument).exists():
+            cure = "correct the path: one that starts with ./ or ../ is relative to the config file"
+            raise UserError(f"task.verifier.command: there is no file {argument}", cure=cure)
 
 
 class Broken(Exception):
     """The verifier gave no verdict; the message says what it did instead."""
+
+
+class Ended(Broken):
+    """Its process is gone."""
 
 
 class CommandVerifier(Verifier):
@@ -73,12 +95,14 @@ class _Seat:
         self._timeout_s = timeout_s
         self._process: _Process | None = None
         self._requests = 0
+        self._ended_in_a_row = 0  # processes that gave one answer each, and no second
 
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
         request = {"query": query.fields, "completion": completion, "finish_reason": finish_reason}
         try:
             return self._ask(request)
-        except Broken:
+        except Broken as error:
+            self._count_single_answers(error)
             self.close()
         try:
             return self._ask(request)
@@ -88,6 +112,16 @@ class _Seat:
             raise UserError(
                 f"the verifier {json.dumps(self._command)} is broken: {error}, on query {query.id}{stderr}",
                 cure="try it on some rows: rrr task check; one line of JSON must answer every line of its input",
+            ) from None
+
+    def _count_single_answers(self, error: Broken) -> None:
+        single = isinstance(error, Ended) and self._process is not None and self._process.answers == 1
+        self._ended_in_a_row = self._ended_in_a_row + 1 if single else 0
+        if self._ended_in_a_row == _SINGLE_ANSWERS:
+            self.close()
+            raise UserError(
+                f"the verifier {json.dumps(self._command)} ends after each answer: {error}",
+                cure="let it stay, and answer one line after the other until its input ends",
             ) from None
 
     def close(self) -> None:
@@ -101,7 +135,9 @@ class _Seat:
         if self._process is None:
             self._process = _Process(self._command)
         line = self._process.exchange(json.dumps({"id": self._requests, **request}), self._timeout_s)
-        return _read_verdict(line, self._requests)
+        verdict = _read_verdict(line, self._requests)
+        self._process.answers += 1
+        return verdict
 
 
 class _Process:
@@ -120,6 +156,9 @@ class _Process:
             )
         except OSError as error:
             raise Broken(f"it can't be started: {error.strerror}") from None
+        self.answers = 0
+        self._printed = 0  # since the last request
+        self._flooded = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._errors: deque[str] = deque(maxlen=_STDERR_LINES)
         self._stdin = cast(IO[str], self._child.stdin)
@@ -136,7 +175,11 @@ class _Process:
             raise Broken(f"it printed a line nobody asked for: {_shown(left_over)}")
         # A child that doesn't read blocks the write of a long line; killing it frees it.
         started = time.monotonic()
-        late = Broken(f"it gave no answer within {timeout_s:g} s")
+        late = Broken(
+            f"it gave no answer within {timeout_s:g} s (task.verifier.timeout_s); "
+            "does it flush its output after each line?"
+        )
+        self._printed = 0
         deadline = threading.Timer(timeout_s, self._child.kill)
         deadline.start()
         try:
@@ -168,17 +211,28 @@ class _Process:
             status = self._child.wait(timeout=_STOP_S)
         except subprocess.TimeoutExpired:
             raise Broken("it closed its output") from None
-        raise Broken(f"it ended with status {status}")
+        if self._flooded:
+            raise Broken(f"it printed more than {_MOST_OUTPUT // 2**20} MiB without an answer, and was stopped")
+        raise Ended(f"it ended with status {status}")
 
     def _read_lines(self, stream: IO[str]) -> None:
-        for line in stream:
+        for line in self._bounded(stream):
             self._lines.put(line)
         self._lines.put(None)
 
     def _read_errors(self, stream: IO[str]) -> None:
-        for line in stream:
+        for line in self._bounded(stream):
             self._errors.append(_shown(line))
             sys.stderr.write(line)
+
+    def _bounded(self, stream: IO[str]) -> Iterator[str]:
+        """The lines of a stream, those that are too long in pieces. A child that prints without end is killed."""
+        while self._printed <= _MOST_OUTPUT and (line := stream.readline(_MOST_LINE)):
+            self._printed += len(line)
+            yield line
+        if self._printed > _MOST_OUTPUT:
+            self._flooded = True
+            self._child.kill()
 
 
 def _read_verdict(line: str, request: int) -> Verdict:

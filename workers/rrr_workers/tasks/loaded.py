@@ -16,6 +16,9 @@ from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, UnjudgedTa
 Item = tuple[Query, str, FinishReason]
 
 
+ID_CURE = "make the id a hash of the fields: content_hash of rrr_workers.api"
+
+
 class TaskError(UserError):
     """What the code of a user's own task raised."""
 
@@ -45,17 +48,24 @@ class LoadedTask:
             query = self.task.normalise(row)
         if not isinstance(query, Query):
             raise TaskError(f"normalise gave {query!r}, in {where}", cure="return a Query, or raise BadRow")
+        if not isinstance(query.id, str):
+            raise TaskError(f"normalise gave the id {query.id!r}, which is no text, in {where}", cure=ID_CURE)
+        if not isinstance(query.fields, dict):
+            raise TaskError(f"normalise gave the fields {query.fields!r}, in {where}", cure="make fields a dict")
         return query
 
     def judge(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
         """The verdict. What the verifier raises goes on: it is an error, never a verdict."""
         with user_code(type(self.verifier), "judge"):
             verdict = self.verifier.judge(query, completion, finish_reason)
-        if not isinstance(verdict, Verdict):
-            raise TaskError(f"judge gave {verdict!r}", cure="return a Verdict from every branch of judge")
-        if verdict.passed is not (verdict.kind == "passed"):
-            said = f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} on query {query.id}"
-            raise TaskError(said, cure='give passed verdicts the kind "passed", and no others')
+        # What all verdicts are, at a glance: most of a verifier's time would go into more.
+        if (
+            type(verdict) is not Verdict
+            or verdict.passed is not (verdict.kind == "passed")
+            or type(verdict.detail) is not str
+            or type(verdict.kind) is not str
+        ):
+            check_verdict(verdict, f"on query {query.id}")
         return verdict
 
     async def judge_async(self, query: Query, completion: str, finish_reason: FinishReason) -> Verdict:
@@ -99,6 +109,21 @@ class LoadedTask:
             return [str(note) for note in self.task.run_notes()]
 
 
+def check_verdict(verdict: Any, where: str) -> None:
+    """Raise :class:`TaskError` where ``verdict``, which ``judge`` gave, is none."""
+    if not isinstance(verdict, Verdict):
+        raise TaskError(f"judge gave {verdict!r} {where}", cure="return a Verdict from every branch of judge")
+    if not isinstance(verdict.passed, bool):
+        kind = type(verdict.passed)
+        said = f"judge gave passed={verdict.passed!r}, of the type {kind.__module__}.{kind.__qualname__}, {where}"
+        raise TaskError(said, cure="make it True or False, such as bool(...) of what numpy gives")
+    if not (isinstance(verdict.kind, str) and isinstance(verdict.detail, str)):
+        raise TaskError(f"judge gave {verdict!r} {where}", cure="kind and detail must be texts")
+    if verdict.passed is not (verdict.kind == "passed"):
+        said = f"judge gave passed={verdict.passed} with the kind {verdict.kind!r} {where}"
+        raise TaskError(said, cure='give passed verdicts the kind "passed", and no others')
+
+
 class user_code(AbstractContextManager[None]):
     """Around a call of ``method`` of the class ``owner``: what a user's code raises becomes a :class:`TaskError`.
 
@@ -120,7 +145,8 @@ class user_code(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, (RrrError, *self._passes)):
+        # SystemExit: sys.exit in a task would end the worker without a word.
+        if not isinstance(error, Exception | SystemExit) or isinstance(error, (RrrError, *self._passes)):
             return
         files = {getfile(each) for each in self._owner.__mro__ if _is_users(each)}
         frames = [frame for frame in traceback.extract_tb(trace) if frame.filename in files]
@@ -132,7 +158,7 @@ class user_code(AbstractContextManager[None]):
         raise TaskError(f"{said}, in {self._where}" if self._where else said, cure=cure) from error
 
 
-def raised(what: str, error: Exception, frames: Sequence[traceback.FrameSummary]) -> str:
+def raised(what: str, error: BaseException, frames: Sequence[traceback.FrameSummary]) -> str:
     """The sentence for what ``what`` raised, with file and line of the last of ``frames``."""
     at = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{what} raised {type(error).__name__}: {error}{at}"

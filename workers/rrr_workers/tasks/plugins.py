@@ -54,11 +54,12 @@ def _import(source: str, name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
         assert spec is not None  # it has a loader
         module = importlib.util.module_from_spec(spec)
+        sys.path.append(str(path.parent))  # for its neighbours; last, so that none of them passes for a library
         sys.modules[loader.name] = module  # dataclasses and pickle look their module up
         loader.exec_module(module)
     except UserError:
         raise
-    except Exception as error:  # importing runs the user's file, which may raise anything
+    except (Exception, SystemExit) as error:  # importing runs the user's file, which may raise anything
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f" at {place.filename}:{place.lineno}" if not isinstance(error, ModuleNotFoundError) else ""
         raise UserError(

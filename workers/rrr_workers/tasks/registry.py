@@ -1,5 +1,6 @@
 """From ``task`` in the config to a :class:`LoadedTask`; all mistakes in its templates are reported at once."""
 
+import re
 from dataclasses import asdict
 from pkgutil import resolve_name
 from string import Formatter
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from rrr_workers.config import TaskSection
 from rrr_workers.errors import UserError
 from rrr_workers.tasks.base import Task, UnjudgedTask
-from rrr_workers.tasks.command_verifier import CommandVerifier
+from rrr_workers.tasks.command_verifier import CommandVerifier, check_command
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 from rrr_workers.tasks.plugins import find_class
 
@@ -33,6 +34,7 @@ def load_task(section: TaskSection) -> LoadedTask:
         raise UserError("\n".join(problems), cure=f"placeholders are {known}; write {{{{ and }}}} for braces")
     if section.verifier:
         verifier = section.verifier
+        check_command(verifier.command)
         return LoadedTask(task, CommandVerifier(verifier.command, verifier.timeout_s, verifier.processes))
     if isinstance(task, Task):
         return LoadedTask(task, task)
@@ -86,8 +88,25 @@ def _template_problems(template: str | None, placeholders: tuple[str, ...]) -> l
         parts = list(Formatter().parse(template))
     except ValueError as error:
         return [f"{error} in {template!r}"]
+    names = [name for _, name, *_ in parts if name is not None]
+    if odd := [name for name in names if name in placeholders and _is_odd(name)]:
+        return [_rename(name) for name in odd]
     return [
         f"unknown placeholder {{{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}"
         for _, name, spec, conversion in parts
         if name is not None and (name not in placeholders or spec or conversion)
     ]
+
+
+def _is_odd(name: str) -> bool:
+    """Whether ``str.format`` takes the name apart."""
+    return name.isdigit() or "." in name or "[" in name
+
+
+def _rename(name: str) -> str:
+    other = re.sub(r"\W", "_", name)
+    other = f"field_{other}" if other[0].isdigit() else other
+    return (
+        f"placeholder {{{name}}}: a template reads a number as an index, and a dot or a bracket as a part of a value; "
+        f"rename the column by data.columns: {{{other}: {name}}}, and write {{{other}}}"
+    )

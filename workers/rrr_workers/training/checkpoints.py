@@ -1,6 +1,7 @@
 """Checkpoints that are complete or not there: written under another name, synced to the disk, then renamed."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,11 +48,20 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
 
 def replace_folder(source: Path, target: Path) -> None:
     """Rename ``source`` to ``target`` once all it holds is on the disk."""
+    let_others_read(source)
     for path in [*source.rglob("*"), source]:
         _sync(path)
     shutil.rmtree(target, ignore_errors=True)  # of an earlier attempt at the same step
     source.rename(target)
     _sync(target.parent)
+
+
+def let_others_read(folder: Path) -> None:
+    """Give every file in ``folder`` the mode that any new file gets: safetensors writes its own for the owner alone."""
+    (umask,) = re.findall(r"^Umask:\s+(\d+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~int(umask, 8))
 
 
 def _sync(path: Path) -> None:

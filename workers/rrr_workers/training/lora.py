@@ -12,9 +12,10 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from rrr_workers.config import Config
+from rrr_workers.engines.vllm_args import declared_config
 from rrr_workers.errors import UserError
 
 
@@ -47,7 +48,7 @@ def check_targets(config: Config) -> None:
     adapters = lora_config(config)
     if adapters is None:
         return
-    shape = AutoConfig.from_pretrained(config.model.name, revision=config.model.revision)
+    shape = declared_config(config.model.name, config.model.revision)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape)
     linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}

@@ -11,10 +11,9 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import AutoConfig
 
 from rrr_workers.config import Config
-from rrr_workers.engines.vllm_args import is_cpu_backend
+from rrr_workers.engines.vllm_args import declared_config, is_cpu_backend
 from rrr_workers.errors import UserError
 from rrr_workers.runtime.serve import versions
 from rrr_workers.training import group, lora
@@ -45,7 +44,7 @@ def check(config: Config, output: Path) -> int | None:
     share_of(config, group.world_size())
     check_trackers(config.train.report_to)
     lora.check_targets(config)
-    declared = AutoConfig.from_pretrained(config.model.name, revision=config.model.revision).to_dict()
+    declared = declared_config(config.model.name, config.model.revision).to_dict()
     try:
         shape = Shape.of(declared)
     except UnknownShape as error:

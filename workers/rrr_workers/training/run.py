@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, TrainerCallback
 from rrr_workers.config import Config
 from rrr_workers.engines.base import PromptTooLong
 from rrr_workers.engines.chat import ChatEncoder
+from rrr_workers.engines.model_folder import check_folder
 from rrr_workers.episode import Decoding
 from rrr_workers.errors import UserError
 from rrr_workers.runtime.role import Call
@@ -46,6 +47,8 @@ def train(
         return {"step": config.train.steps, "stopped": False, "model": str(model)}
     if group.rank() == 0:
         shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+    if Path(config.model.name).is_absolute():
+        check_folder(Path(config.model.name), config.model.max_model_len)
     stamp = preflight.make_stamp(config)
     micro_batch_size = preflight.check(config, output)
     if last:

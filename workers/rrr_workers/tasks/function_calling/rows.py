@@ -31,12 +31,51 @@ def read_tools(value: Any) -> list[dict[str, Any]]:
         raise BadRow(f"tools aren't JSON: {error}") from None
     if not isinstance(tools, list) or not tools:
         raise BadRow(f"tools must be a list, got {shown(tools)}")
+    tools = [_unwrapped(tool) for tool in tools]
     for tool in tools:
         if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
             raise BadRow(f"a tool without a name: {shown(tool)}")
         if not isinstance(tool.get("parameters") or {}, dict):
             raise BadRow(f"the parameters of tool {shown(tool['name'])} aren't an object")
     return tools
+
+
+def _unwrapped(tool: Any) -> Any:
+    """A tool of OpenAI's shape, {"type": "function", "function": {...}}, as the function that it wraps."""
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return function if isinstance(function, dict) and "name" not in tool else tool
+
+
+def calls_text(raw: Mapping[str, Any], column: str) -> str:
+    """A column of calls as JSON text. Calls of OpenAI's shape, whose arguments are JSON text, are written as those of
+    all other rows; what isn't is left as it is, to the last character."""
+    text = json_text(raw, column)
+    if '"function"' not in text and '"arguments": "' not in text and '"arguments":"' not in text:
+        return text
+    try:
+        calls = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(calls, dict):
+        calls = calls.get("tool_calls")
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        return text
+    functions = [_unwrapped(call) for call in calls]
+    if functions == calls and not any(isinstance(call.get("arguments"), str) for call in calls):
+        return text
+    return f"[{', '.join(map(_call_text, functions))}]"
+
+
+def _call_text(call: Mapping[str, Any]) -> str:
+    """The text of arguments is kept: it may hold numbers that Python would round."""
+    arguments = call.get("arguments")
+    if not isinstance(arguments, str):
+        return json.dumps(call, ensure_ascii=False)
+    try:
+        json.loads(arguments)
+    except (ValueError, RecursionError) as error:
+        raise BadRow(f"the arguments of a call are text, and no JSON: {error}, got {shown(arguments)}") from None
+    return f'{{"name": {json.dumps(call.get("name"), ensure_ascii=False)}, "arguments": {arguments}}}'
 
 
 def _no_constant(name: str) -> None:

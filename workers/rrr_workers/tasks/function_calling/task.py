@@ -21,7 +21,7 @@ from rrr_workers.tasks.base import BadRow, FinishReason, Query, Task, Verdict
 from rrr_workers.tasks.function_calling.bfcl import parameters_of_calls
 from rrr_workers.tasks.function_calling.corruptions import corruptions
 from rrr_workers.tasks.function_calling.match import Reference
-from rrr_workers.tasks.function_calling.rows import json_text, read_accepted, read_calls, read_tools, shown
+from rrr_workers.tasks.function_calling.rows import calls_text, json_text, read_accepted, read_calls, read_tools, shown
 from rrr_workers.tasks.function_calling.template_format import TemplateFormat, detect_format, shows_tools
 from rrr_workers.tasks.function_calling.tool_calls import FORMATS, Call, CallFormat, NotParsable
 from rrr_workers.tasks.function_calling.tool_schema import declared_types, to_openai, tool_statistics
@@ -126,7 +126,7 @@ class FunctionCalling(Task):
         if not isinstance(query, str) or not query.strip():
             raise BadRow(f"query must be a text, got {shown(query)}")
         tools = read_tools(raw.get("tools"))
-        answers = json_text(raw, "answers")
+        answers = calls_text(raw, "answers")
         calls = read_calls(answers)
         offered = {tool["name"] for tool in tools}
         if self.settings.offered_only and (strange := [call.name for call in calls if call.name not in offered]):

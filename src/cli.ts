@@ -4,9 +4,13 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { LogsOptions } from './commands/logs.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
-import { STAGES } from './stages/table.ts';
+import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
+
+const RUN_COMMAND = 'run';
+/** Commands that --resume goes on with. */
+export const RESUMABLE = [RUN_COMMAND, ...STAGES.map(({ command }) => command)];
 
 /** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
 export async function runCli(context: Context): Promise<Outcome | undefined> {
@@ -36,6 +40,13 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
       }),
     );
   }
+
+  const run = addRunOptions(program.command(RUN_COMMAND));
+  for (const [flag, description] of RUN_STAGES.flatMap((name) => findStage(name).flags ?? []))
+    run.option(flag, description);
+  run
+    .description(`all of it: ${RUN_STAGES.map((name) => findStage(name).command).join(', ')}`)
+    .action(runs<[StageOptions]>(async () => (await import('./commands/run.ts')).runAll));
 
   program
     .command('report')

@@ -21,7 +21,13 @@ export interface Plan extends StagePlan {
   missing: string[];
 }
 
-export async function planStage(stage: Stage, config: Config, run: string): Promise<Plan> {
+/** `before`: stages that the same command does first. */
+export async function planStage(
+  stage: Stage,
+  config: Config,
+  run: string,
+  before: readonly string[] = [],
+): Promise<Plan> {
   const paths = runPaths(run);
   const queries = await countQueries(config, paths);
   const { plan } = await stage.load();
@@ -37,7 +43,7 @@ export async function planStage(stage: Stage, config: Config, run: string): Prom
     ...plan(config, paths, queries),
     missing: stage
       .needs(config)
-      .filter((name) => finished?.[name]?.status !== 'finished')
+      .filter((name) => !before.includes(name) && finished?.[name]?.status !== 'finished')
       .map((name) => `${paths.stage(name)}: run rrr ${findStage(name).command} first`),
   };
 }

@@ -16,7 +16,7 @@ import type { RunPaths } from '../../run/paths.ts';
 import { evalRecord } from '../../run/records.ts';
 import type { WorkerPool } from '../../workers/pool.ts';
 import { prepareData } from '../prepare.ts';
-import { planSamplers, startSamplers } from '../samplers.ts';
+import { planSamplers } from '../samplers.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { Ledger, type OwedEpisode } from './ledger.ts';
 import { writeReport } from './report.ts';
@@ -129,13 +129,12 @@ async function runArms(
       if (!pool) {
         progress.start(`loading the model ${WHEN[model]}`, null);
         const trained = config.eval.model ?? paths.trainedModel;
-        pool = await startSamplers(model === 'base' ? config.model.name : trained, job);
+        pool = await job.samplers.take(model === 'base' ? config.model.name : trained, job);
       }
       progress.start(`evaluating ${WHEN[model]}`, owed.length);
       await runEpisodes(owed, pool, ledger, job);
     }
   } finally {
-    await pool?.stop();
     progress.finish();
   }
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import type { LogsOptions } from './commands/logs.ts';
+import type { RunOptions } from './commands/run.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
@@ -46,7 +47,11 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     run.option(flag, description);
   run
     .description(`all of it: ${RUN_STAGES.map((name) => findStage(name).command).join(', ')}`)
-    .action(runs<[StageOptions]>(async () => (await import('./commands/run.ts')).runAll));
+    .option(
+      '--smoke',
+      'try task, data, prompts and verifier on 32 rows with a tiny model on the CPU, in a run directory of its own (RUN-smoke)',
+    )
+    .action(runs<[RunOptions]>(async () => (await import('./commands/run.ts')).runAll));
 
   program
     .command('report')

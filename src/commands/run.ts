@@ -9,16 +9,25 @@ import { findStage, RUN_STAGES } from '../stages/table.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { ProgressRenderer } from '../terminal/progress.ts';
 import { requireConfig } from '../terminal/require-config.ts';
+import { asSmoke, planSmoke, prepareSmoke, requireFailures } from './smoke.ts';
 import { renderPlan, runDirectory, type StageOptions, viewFrom } from './stage.ts';
 
-export async function runAll(context: Context, options: StageOptions): Promise<Outcome> {
-  const config = requireConfig(context, options);
-  const run = runDirectory(context, options);
+export interface RunOptions extends StageOptions {
+  smoke?: boolean;
+}
+
+export async function runAll(context: Context, options: RunOptions): Promise<Outcome> {
+  const smoke = options.smoke ? planSmoke(context, options) : undefined;
+  const { config, run } = smoke ?? {
+    config: requireConfig(context, options),
+    run: runDirectory(context, options),
+  };
   const stages = RUN_STAGES.map(findStage);
   if (options.dryRun) {
     const plans = await Promise.all(stages.map((stage) => planStage(stage, config, run, RUN_STAGES)));
     return { text: plans.map(renderPlan).join('\n\n'), json: { plans } };
   }
+  if (smoke) prepareSmoke(smoke, options);
   const { stderr, signal } = context;
   const samplers = new SamplerPools();
   const seconds: Record<string, number> = {};
@@ -33,12 +42,13 @@ export async function runAll(context: Context, options: StageOptions): Promise<O
       const request = { config, run, resume, options: { ...options }, signal, progress };
       const summary = await executeStage(stage, { ...request, samplers, keepSamplers: left > 0 });
       seconds[stage.name] = since(startedAt);
+      if (smoke) requireFailures(smoke);
       if (left === 0) outcome = (await stage.load()).show(summary, viewFrom(context, run));
     }
   } finally {
     await samplers.stop();
   }
-  const { text, json } = outcome as Outcome;
+  const { text, json } = smoke ? asSmoke(smoke, outcome as Outcome) : (outcome as Outcome);
   // From the start of this process.
   const clock = { wall_seconds: since(0), stage_seconds: seconds };
   return { text, json: { ...(json as object), ...clock } };

@@ -103,8 +103,9 @@ class VllmEngine(Engine):
             raise CallFailed(f"the engine can't take {model}: {why}", cure="start another engine with it")
         problems = (await self._llm.collective_rpc("load_weights_of", args=(model,)))[0]
         if problems:
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
             raise CallFailed(
-                f"the engine did not take the weights of {model}: {problems[0]}, and {len(problems) - 1} more",
+                f"the engine did not take the weights of {model}: {problems[0]}{more}",
                 cure="start another engine with it",
             )
         if not await self._llm.reset_prefix_cache():
@@ -160,9 +161,9 @@ class VllmEngine(Engine):
 def _may_fork() -> bool:
     """Whether the engine's processes may be forks of this one, to be asked before torch or vLLM is imported.
 
-    Forks share what is imported here; spawned, each imports it again, for ten seconds. But a fork takes along no thread,
-    and so must not come from a process whose threads hold locks or wait for work, as those of torch and numpy do once a
-    user's task has used them.
+    Forks share what is imported here; spawned, each imports it again, for ten seconds. But a fork has none of the
+    threads, so it must not come from a process where some hold locks or wait for work, as those of torch and numpy may
+    do once a user's task has used them.
     """
     unset = _START_METHOD not in os.environ
     return unset and is_cpu_backend() and len(os.listdir("/proc/self/task")) <= _OWN_THREADS

@@ -1,8 +1,16 @@
 /** `rrr run` as a user runs it, with fake_worker.py in the place of every worker, held against the commands it stands for. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { findPython } from '../../src/launch/python.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { RUN_STAGES } from '../../src/stages/table.ts';
@@ -143,4 +151,29 @@ test('--dry-run: the plans of all, where nothing is missing that it makes itself
   expect(plans.map(({ command, missing }: Record<string, unknown>) => [command, missing])).toEqual(
     COMMANDS.map((command) => [command, []]),
   );
+});
+
+describe('--smoke', () => {
+  test('a verifier that passes everything is told, and nothing is trained', async () => {
+    const { start, cwd } = makeHome();
+    const smoke = () => start(['run', '-c', 'a.yaml', '--run', 'lax', '--smoke'], { FAKE_PASSES: '1' });
+    const { exitCode, stderr } = await smoke();
+    expect([exitCode, stderr]).toEqual([
+      2,
+      expect.stringContaining('the verifier passed all that the tiny model said'),
+    ]);
+    expect(existsSync(join(cwd, 'lax-smoke/train'))).toBe(false);
+    // The next one replaces what is left of it.
+    writeFileSync(join(cwd, 'lax-smoke/old'), '');
+    expect((await smoke()).exitCode).toBe(2);
+    expect(existsSync(join(cwd, 'lax-smoke/old'))).toBe(false);
+  });
+
+  test('a directory that no smoke run made is left alone', async () => {
+    const { start, cwd } = makeHome();
+    mkdirSync(join(cwd, 'mine-smoke'));
+    const { exitCode, stderr } = await start(['run', '-c', 'a.yaml', '--run', 'mine', '--smoke']);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('no smoke run made it')]);
+    expect(readdirSync(join(cwd, 'mine-smoke'))).toEqual([]);
+  });
 });

@@ -4,11 +4,16 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions } from './commands/compare.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { ReportOptions } from './commands/report.ts';
+import type { RunOptions } from './commands/run.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
-import { STAGES } from './stages/table.ts';
+import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
+
+const RUN_COMMAND = 'run';
+/** Commands that --resume goes on with. */
+export const RESUMABLE = [RUN_COMMAND, ...STAGES.map(({ command }) => command)];
 
 /** Parses and runs. Nothing comes back when commander has said all there is to say, as for --help. */
 export async function runCli(context: Context): Promise<Outcome | undefined> {
@@ -38,6 +43,17 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
       }),
     );
   }
+
+  const run = addRunOptions(program.command(RUN_COMMAND));
+  for (const [flag, description] of RUN_STAGES.flatMap((name) => findStage(name).flags ?? []))
+    run.option(flag, description);
+  run
+    .description(`all of it: ${RUN_STAGES.map((name) => findStage(name).command).join(', ')}`)
+    .option(
+      '--smoke',
+      'try task, data, prompts and verifier on 32 rows with a tiny model on the CPU, in a run directory of its own (RUN-smoke)',
+    )
+    .action(runs<[RunOptions]>(async () => (await import('./commands/run.ts')).runAll));
 
   program
     .command('report')

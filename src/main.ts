@@ -7,9 +7,8 @@
  */
 import { isatty } from 'node:tty';
 import { CommanderError } from 'commander';
-import { runCli } from './cli.ts';
+import { RESUMABLE, runCli } from './cli.ts';
 import { BugError, fileError, InterruptedError, RrrError } from './errors.ts';
-import { STAGES } from './stages/table.ts';
 import { type Invocation, resumeLine } from './terminal/command-line.ts';
 
 const USAGE = 2;
@@ -58,8 +57,7 @@ if (lostTerminal) {
 /** The first signal asks for an end in good order, the second one ends now; the workers' guardians end the workers. */
 function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
-  const resumable = STAGES.map(({ command }) => command);
-  const interruption = new InterruptedError(resumeLine(invocation, resumable));
+  const interruption = new InterruptedError(resumeLine(invocation, RESUMABLE));
   const stop = (signal: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       process.stderr.write('\n');

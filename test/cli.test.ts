@@ -30,7 +30,7 @@ describe('exit code 0', () => {
   test('--help names the commands, --version the version', async () => {
     const { exitCode, stdout } = await rrr('--help');
     expect(exitCode).toBe(0);
-    for (const command of ['build-failures', 'train', 'eval', 'report'])
+    for (const command of ['run', 'build-failures', 'train', 'eval', 'report'])
       expect(stdout).toContain(`  ${command} `);
     expect((await rrr('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
   });

@@ -1,5 +1,5 @@
 /** A task of a user's own, in Python and with a verifier in JavaScript: the files that README.md shows, run for real. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -46,6 +46,29 @@ describe.each(['near.yaml', 'near-command.yaml'])('%s', (config) => {
     expect(second_try.before.n).toBeGreaterThan(0);
     expect(readFileSync(join(run, 'eval/report.md'), 'utf8')).toContain('too_far');
   });
+});
+
+test('run --smoke: all stages with the tiny model, in a directory of its own', {
+  timeout: 600_000,
+}, async () => {
+  const run = join(mkdtempSync(join(tmpdir(), 'rrr-own-task-')), 'run');
+  // The models of the real run are on another machine.
+  const elsewhere = ['--set', 'model={name: /nowhere, dtype: bfloat16}', '--set', 'workers.devices=["0"]'];
+  const smoke = () => rrr('run', '-c', 'near.yaml', '--run', run, '--smoke', '--json', ...elsewhere);
+  const { exitCode, stdout, stderr } = await smoke();
+  expect(exitCode, stderr).toBe(0);
+  const last = lastLine(stdout);
+  expect(last).toMatchObject({ smoke: true, meaning: expect.stringContaining('mean nothing') });
+  expect(Object.keys(last.kinds)).toEqual(expect.arrayContaining(['passed', 'too_far']));
+  expect(Object.keys(last.stage_seconds)).toEqual(['failures', 'train', 'eval']);
+  expect(last.first_try.before.n).toBe(8);
+  expect(stderr).toContain('SMOKE RUN: ');
+  expect(existsSync(run)).toBe(false);
+  expect(readFileSync(`${run}-smoke/eval/report.md`, 'utf8')).toContain('too_far');
+  writeFileSync(`${run}-smoke/old`, '');
+  const again = ['--set', 'data.path=gone.jsonl'];
+  expect((await rrr('run', '-c', 'near.yaml', '--run', run, '--smoke', ...again)).exitCode).toBe(2);
+  expect(existsSync(`${run}-smoke/old`)).toBe(true);
 });
 
 test('task check: exit code 2, each problem with its place and its cure', async () => {

@@ -23,8 +23,7 @@ export interface StageOptions extends ConfigOptions {
 
 export async function runStage(context: Context, stage: Stage, options: StageOptions): Promise<Outcome> {
   const config = requireConfig(context, options);
-  const name = basename(options.config, extname(options.config));
-  const run = resolveUserPath(context.cwd, options.run ?? join('runs', name));
+  const run = runDirectory(context, options);
   if (options.dryRun) {
     const plan = await planStage(stage, config, run);
     await checkRun({ config, signal: context.signal });
@@ -45,6 +44,11 @@ export async function runStage(context: Context, stage: Stage, options: StageOpt
   return show(summary, viewFrom(context, run));
 }
 
+/** The run directory, absolute. */
+export function runDirectory({ cwd }: Context, { config, run }: StageOptions): string {
+  return resolveUserPath(cwd, run ?? join('runs', basename(config, extname(config))));
+}
+
 /** How the paths of a run, and command lines about it, look to who called. */
 export function viewFrom(context: Context, run: string): View {
   return {
@@ -54,7 +58,7 @@ export function viewFrom(context: Context, run: string): View {
   };
 }
 
-function renderPlan(plan: Plan): string {
+export function renderPlan(plan: Plan): string {
   const about = (count: number | null) =>
     count === null ? 'not known yet' : `${plan.queries.exact ? '' : 'about '}${count}`;
   const rows = [

@@ -6,6 +6,7 @@ import { beginAttempt, requireFinished } from '../run/attempt.ts';
 import type { Progress } from '../run/progress.ts';
 import { RecordedProgress } from '../run/recorded-progress.ts';
 import { WorkerEvents } from '../run/worker-events.ts';
+import { SamplerPools } from './sampler-pools.ts';
 import type { Stage } from './stage.ts';
 import { findStage } from './table.ts';
 
@@ -21,6 +22,10 @@ export interface StageRequest {
   options?: Readonly<Record<string, unknown>>;
   /** Where processes start. Default: this machine. */
   launcher?: Launcher;
+  /** Of a command that runs several stages. */
+  samplers?: SamplerPools;
+  /** Another stage follows, which may go on with the sampling workers. */
+  keepSamplers?: boolean;
 }
 
 /** Returns the stage's summary, also where an earlier attempt had finished it. Throws an RrrError. */
@@ -38,10 +43,16 @@ export async function executeStage<Summary>(stage: Stage<Summary>, request: Stag
     const launcher = request.launcher ?? localLauncher(config, paths.logs);
     const recorder = await WorkerEvents.open(paths, log);
     const progress = new RecordedProgress(request.progress, paths.status);
+    const { options = {}, samplers = new SamplerPools() } = request;
+    const job = { config, paths, resumed, options, signal, progress, log, launcher, recorder, samplers };
+    let keep = false;
     try {
-      const { options = {} } = request;
-      await work.run({ config, paths, resumed, options, signal, progress, log, launcher, recorder });
+      samplers.enter(job);
+      if (stage.gpus) await samplers.makeRoom(stage.gpus(config));
+      await work.run(job);
+      keep = request.keepSamplers ?? false;
     } finally {
+      await samplers.leave(keep);
       progress.finish();
       recorder.close();
     }

@@ -26,7 +26,13 @@ export interface Plan extends StagePlan {
   missing: string[];
 }
 
-export async function planStage(stage: Stage, config: Config, run: string): Promise<Plan> {
+/** `before`: stages that the same command does first. */
+export async function planStage(
+  stage: Stage,
+  config: Config,
+  run: string,
+  before: readonly string[] = [],
+): Promise<Plan> {
   const paths = runPaths(run);
   const queries = await countQueries(config, paths);
   const { plan } = await stage.load();
@@ -40,7 +46,10 @@ export async function planStage(stage: Stage, config: Config, run: string): Prom
     queries,
     ...plan(config, paths, queries),
     earlier: describeEarlier(run, stage, config),
-    missing: stage.needs(config).flatMap((name) => describeMissing(paths, findStage(name), config)),
+    missing: stage
+      .needs(config)
+      .filter((name) => !before.includes(name))
+      .flatMap((name) => describeMissing(paths, findStage(name), config)),
   };
 }
 

@@ -4,26 +4,42 @@ import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
 import { runDate } from '../run/manifest.ts';
 import { WorkerPool } from '../workers/pool.ts';
-import { Worker } from '../workers/worker.ts';
+import { Worker, type WorkerContext } from '../workers/worker.ts';
 import type { StageJob, StagePlan } from './stage.ts';
 
 /** Calls that a worker with an engine of its own holds for each that the engine runs: the next must be there at once. */
 const HELD_PER_RUNNING = 2;
 
-/** A started pool of sampling workers that hold `model`. Throws the signal's reason when it aborts. */
-export async function startSamplers(model: string, job: StageJob): Promise<WorkerPool> {
-  const { config, log, progress, signal } = job;
+/** What a pool is made from. A worker that is started again holds the model that is written here by then. */
+export interface SamplerWish {
+  readonly config: Config;
+  model: string;
+}
+
+/** What the pool's workers need, for as long as they live. */
+export interface SamplerContext extends WorkerContext, Pick<StageJob, 'paths' | 'signal'> {
+  note(line: string): void;
+  /** What a worker says of itself when it is ready. */
+  onReady(info: Record<string, unknown>): void;
+}
+
+/** A started pool of sampling workers. Throws the signal's reason when it aborts. */
+export async function startSamplers(wish: SamplerWish, context: SamplerContext): Promise<WorkerPool> {
+  const { config } = wish;
+  const { log, note, signal } = context;
   const { engine, workers } = config;
-  const date = runDate(job.paths);
+  const date = runDate(context.paths);
   const told = new Set<string>();
-  const onReady = ({ chat_template, task_notes }: Record<string, unknown>) => {
+  const onReady = (info: Record<string, unknown>) => {
+    context.onReady(info);
+    const { chat_template, task_notes } = info;
     const notes = z.array(z.string()).catch([]);
-    for (const note of [
-      ...notes.parse(chat_template).map((said) => `the chat template of ${model}: ${said}`),
+    for (const line of [
+      ...notes.parse(chat_template).map((said) => `the chat template of ${wish.model}: ${said}`),
       ...notes.parse(task_notes),
     ]) {
-      if (!told.has(note)) progress.note(note);
-      told.add(note);
+      if (!told.has(line)) note(line);
+      told.add(line);
     }
   };
   const pool = new WorkerPool({
@@ -39,14 +55,14 @@ export async function startSamplers(model: string, job: StageJob): Promise<Worke
           module: 'rrr_workers.roles.sampler',
           devices: workers.devices?.[index % workers.devices.length],
           config,
-          options: { model, index, date },
+          options: { model: wish.model, index, date },
           readyTimeoutS: workers.ready_timeout_s,
           onReady,
         },
-        job,
+        context,
       ),
     log,
-    note: (line) => progress.note(line),
+    note,
   });
   await pool.start(signal);
   return pool;

@@ -8,6 +8,7 @@ import type { Launcher } from '../launch/launcher.ts';
 import type { StageIdentity } from '../run/attempt.ts';
 import type { RunPaths } from '../run/paths.ts';
 import type { Progress } from '../run/progress.ts';
+import type { WorkerPool } from '../workers/pool.ts';
 import type { WorkerContext } from '../workers/worker.ts';
 
 export interface Stage<Summary = unknown> extends StageIdentity {
@@ -19,6 +20,8 @@ export interface Stage<Summary = unknown> extends StageIdentity {
   flags?: readonly (readonly [flag: string, description: string])[];
   /** Names of the stages that must be finished first. */
   needs(config: Config): readonly string[];
+  /** GPUs that it computes on itself, where no sampling worker of an earlier stage may be left. */
+  gpus?(config: Config): readonly string[] | 'all';
   load(): Promise<StageWork<Summary>>;
 }
 
@@ -49,6 +52,16 @@ export interface StageJob extends WorkerContext {
   progress: Progress;
   log: Logger;
   launcher: Launcher;
+  samplers: Samplers;
+}
+
+/** Where a stage gets its sampling workers. It doesn't stop them. */
+export interface Samplers {
+  /**
+   * A started pool of sampling workers that hold `model`; the one that was taken before may be used no more. Throws the
+   * signal's reason when that aborts.
+   */
+  take(model: string, job: StageJob): Promise<WorkerPool>;
 }
 
 /** Queries of the two splits. About right until the data is prepared; null when only reading would tell. */

@@ -7,6 +7,9 @@ import { train } from './train/stage.ts';
 
 export const STAGES: Stage[] = [failures, train, evaluate, benchmarks];
 
+/** Those that `rrr run` does, by name, in their order. */
+export const RUN_STAGES: readonly string[] = [failures, train, evaluate].map(({ name }) => name);
+
 /** Throws for a name that is in no entry of the table: a defect of the stage that needs it. */
 export function findStage(name: string): Stage {
   const found = STAGES.find((stage) => stage.name === name);

@@ -20,18 +20,28 @@ interface PacedPhase extends Phase {
 
 export class ProgressRenderer implements Progress {
   readonly #stream: NodeJS.WriteStream;
+  readonly #where: string;
   #phase: PacedPhase | undefined;
   #drawnAt = 0;
   /** Keeps elapsed time and ETA moving while nothing is reported. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: NodeJS.WriteStream) {
+  /** `where` stands before the names of phases: where in the whole they are. */
+  constructor(stream: NodeJS.WriteStream, where = '') {
     this.#stream = stream;
+    this.#where = where;
   }
 
   start(name: string, total: number | null, done = 0): void {
     this.finish();
-    this.#phase = { name, total, done, before: done, startedAt: Date.now(), pace: new Pace(done) };
+    this.#phase = {
+      name: this.#where + name,
+      total,
+      done,
+      before: done,
+      startedAt: Date.now(),
+      pace: new Pace(done),
+    };
     this.#drawnAt = Date.now();
     if (!this.#stream.isTTY) this.#stream.write(`${describeCount(this.#phase)}\n`);
     this.#timer = setInterval(() => this.#draw(), this.#stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS).unref();

@@ -101,6 +101,28 @@ export class WorkerPool {
     }
   }
 
+  /** Whether it answers calls: it was not stopped, and has not lost its last worker. */
+  get lives(): boolean {
+    return this.#over === undefined;
+  }
+
+  /**
+   * One call to every worker, while no other is made. A worker that is lost meanwhile doesn't count: it is launched again.
+   * Rejects with CallError when a worker answers so.
+   */
+  async callEach(method: string, params: Record<string, unknown>): Promise<void> {
+    const timeoutS = this.#options.callTimeoutS;
+    const ask = async (worker: Worker | undefined) => {
+      try {
+        await worker?.ready;
+        await worker?.call(method, params, { timeoutS });
+      } catch (error) {
+        if (!(error instanceof WorkerLostError)) throw error;
+      }
+    };
+    await Promise.all(this.#slots.map(({ worker }) => ask(worker)));
+  }
+
   /** One call, to whichever worker has room. Throws an RrrError. */
   async call(method: string, params: Record<string, unknown>): Promise<unknown> {
     const { maxInFlight, callTimeoutS, log } = this.#options;

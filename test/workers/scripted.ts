@@ -77,7 +77,7 @@ export class ScriptedWorker implements WorkerProcess {
     if (!this.#dead) this.stdout.write(`${JSON.stringify(frame)}\n`);
   }
 
-  ready(info: Record<string, string[]> = {}): void {
+  ready(info: Record<string, string | string[]> = {}): void {
     this.tell({ type: 'ready', info });
   }
 

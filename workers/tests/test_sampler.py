@@ -1,8 +1,10 @@
 """Sampling with real vLLM engines on a tiny model: seeds, draws ahead, episodes, and what dying processes leave."""
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import torch
+from safetensors.torch import load_file, save_file
 
 from harness import WorkerProcess, command_of, resolved_config
 from rrr_demos.tiny import countdown_world as world
@@ -274,3 +278,51 @@ async def test_dying_processes_leave_nothing_behind(tiny_model: Path, tmp_path: 
 def _pid_named(worker: WorkerProcess, name: str) -> int:
     (pid,) = [pid for pid in worker.group() if name in command_of(pid) and "guardian" not in command_of(pid)]
     return pid
+
+
+async def test_a_worker_that_takes_another_model_samples_as_one_that_started_with_it(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """Token for token, though its engine has cached prompts of the first model; also back again."""
+    other, cut = altered(tiny_model, tmp_path / "other"), shutil.copytree(tiny_model, tmp_path / "cut")
+    described = json.loads((cut / "config.json").read_text(encoding="utf-8"))
+    (cut / "config.json").write_text(json.dumps({**described, "num_hidden_layers": 2}), encoding="utf-8")
+    config = resolved_config(model={"name": str(tiny_model)}, task=TASK)
+    role = "rrr_workers.roles.sampler"
+    with WorkerProcess(role, tmp_path / "a.log") as switched, WorkerProcess(role, tmp_path / "b.log") as fresh:
+        for worker, model in ((switched, tiny_model), (fresh, other)):
+            worker.read_until("hello")
+            worker.start(config, {"model": str(model), "index": 0})
+        for worker in (switched, fresh):
+            worker.read_until("ready", 400)
+
+        def load(model: Path) -> dict[str, Any]:
+            switched.call(0, "load_model", {"model": str(model)})
+            return switched.read(60) or {}
+
+        before = answers(switched)
+        assert load(cut)["error"]["type"] == "call"
+        assert answers(switched) == before  # what is refused is not begun
+        assert load(other)["value"]["model"] == str(other)
+        assert answers(switched) == answers(fresh) != before
+        assert load(tiny_model)["type"] == "result"
+        assert answers(switched) == before
+
+
+def answers(worker: WorkerProcess) -> list[Any]:
+    for index, query in enumerate(QUERIES):
+        worker.call(
+            index, "episode", {"query": query, "decoding": "sampled", "purpose": "", "failed_answer": None, "rounds": 1}
+        )
+    found = [worker.read_until("result", 100) for _ in QUERIES]
+    return [frame["value"] for frame in sorted(found, key=lambda frame: frame["id"])]
+
+
+def altered(model: Path, target: Path) -> Path:
+    """A copy of the model with other weights."""
+    shutil.copytree(model, target)
+    weights = load_file(target / "model.safetensors")
+    generator = torch.Generator().manual_seed(1)
+    moved = {name: each * (1 + 0.1 * torch.randn(each.shape, generator=generator)) for name, each in weights.items()}
+    save_file(moved, target / "model.safetensors", {"format": "pt"})
+    return target

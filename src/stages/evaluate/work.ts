@@ -16,7 +16,7 @@ import type { RunPaths } from '../../run/paths.ts';
 import { evalRecord } from '../../run/records.ts';
 import type { WorkerPool } from '../../workers/pool.ts';
 import { prepareData } from '../prepare.ts';
-import { planSamplers, startSamplers } from '../samplers.ts';
+import { planSamplers } from '../samplers.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { Ledger, type OwedEpisode } from './ledger.ts';
 import { writeReport } from './report.ts';
@@ -191,13 +191,12 @@ async function runArms(
       if (owed.length === 0) continue;
       if (!pool) {
         progress.start(`loading the model ${found.label}`, null);
-        pool = await startSamplers(found.model, { ...job, config: found.config });
+        pool = await job.samplers.take(found.model, { ...job, config: found.config });
       }
       progress.start(`evaluating ${found.label}`, owed.length);
       await runEpisodes(owed, pool, ledger, job);
     }
   } finally {
-    await pool?.stop();
     progress.finish();
   }
 }

@@ -25,7 +25,7 @@ import { type FailureRow, type FailuresSummary, failuresSummary, type Tally } fr
 import { alignColumns } from '../../text.ts';
 import { FailedCallError } from '../../workers/errors.ts';
 import { prepareData, preparePlan } from '../prepare.ts';
-import { planSamplers, startSamplers } from '../samplers.ts';
+import { planSamplers } from '../samplers.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { estimatePassRate } from './pass-rate.ts';
 import { FailureResults } from './results.ts';
@@ -118,7 +118,7 @@ async function sampleAll(results: FailureResults, data: PrepareResult, job: Stag
   const { config, paths, progress, signal } = job;
   const failedCalls: FailedCallError[] = [];
   progress.start('loading the model', null);
-  const pool = await startSamplers(config.model.name, job);
+  const pool = await job.samplers.take(config.model.name, job);
   try {
     progress.start('sampling', data.train, results.sums.queries);
     await pool.forEach(
@@ -143,7 +143,6 @@ async function sampleAll(results: FailureResults, data: PrepareResult, job: Stag
       signal,
     );
   } finally {
-    await pool.stop();
     progress.finish();
   }
   const [failed] = failedCalls;

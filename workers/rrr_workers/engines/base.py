@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rrr_workers.errors import UserError
+from rrr_workers.errors import CallFailed, UserError
 from rrr_workers.tasks.base import FinishReason, Message
 
 Tools = Sequence[Mapping[str, Any]]
@@ -85,6 +85,11 @@ class Engine(ABC):
         Raises :class:`Unanswerable`; :class:`~rrr_workers.errors.CallFailed` where this request can't be answered, and
         :class:`~rrr_workers.errors.WorkerFailed` where no request can be any more.
         """
+
+    async def load(self, model: str) -> None:
+        """Hold ``model`` from now on, with nothing left of the one before. :class:`~rrr_workers.errors.CallFailed`
+        where this engine can't, or didn't: then it is good for nothing but :meth:`close`."""
+        raise CallFailed(f"this engine holds one model, and can't take {model}", cure="start another engine with it")
 
     @abstractmethod
     def info(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python -m rrr_workers.roles.sampler      (frames on stdin and stdout: rrr_workers/runtime/frames.py)
 
-``start.options``: {model: folder or hub id, index: number of this worker, date: of the run}. Methods:
+``start.options``: {model: folder or hub id, index: number of this worker, date: of the run}. Methods: ``load_model``,
 ``sample_failures`` and ``episode``, whose parameters and results are in src/protocol/methods.ts. Results depend on
 (config.seed, query, purpose) alone: not on the worker, on what else runs, or on how many draws were made ahead.
 """
@@ -50,6 +50,9 @@ class SamplingRole:
         return {**self._engine.info(), "task": self._loaded.task.name, "task_notes": self._loaded.run_notes()}
 
     async def handle(self, call: Call) -> dict[str, Any]:
+        if call.method == "load_model":
+            await self._engine.load(call.params["model"])
+            return self.info()
         query = Query(call.params["query"]["id"], call.params["query"]["fields"])
         self._active += 1
         try:

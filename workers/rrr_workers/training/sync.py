@@ -6,7 +6,7 @@ the engine: all vectors at each update, and of the matrices a share that rotates
 ``ROTATION`` updates. What the engine fuses (query, key and value; gate and up) is compared by slice.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 from typing import Any
 
@@ -24,20 +24,28 @@ class SyncCheck:
     """Watches tensors on their way into ``engine``, a model of vLLM's on one device.
 
     ``given``: the names that the trainer has for its weights, as in a checkpoint. What the engine lays out in a way of
-    its own (a mixture's experts) has no counterpart there, and is not looked at.
+    its own (a mixture's experts) has no counterpart there, and is not looked at. ``rotation``: in how many updates each
+    matrix is compared once. ``rows``: of the weights, where they don't come in the order that the engine fuses them in.
     """
 
-    def __init__(self, engine: torch.nn.Module, given: Iterable[str]):
+    def __init__(
+        self,
+        engine: torch.nn.Module,
+        given: Iterable[str],
+        rotation: int = ROTATION,
+        rows: Mapping[str, int] | None = None,
+    ):
         self._engine = dict(engine.named_parameters())
         fused: dict[str, list[str]] = getattr(engine, "packed_modules_mapping", {})
         names = set(given)
         sources = {name: _sources(name, fused) for name in self._engine}
         self._sources = {name: parts for name, parts in sources.items() if names.issuperset(parts)}
         self._target = {part: name for name, parts in self._sources.items() for part in parts}
+        self._rotation = rotation
         self._matrices = [name for name in self._sources if self._engine[name].dim() > 1]
         if not self._matrices:
             raise BugError("none of the engine's matrices is among the trainer's weights: they can't be compared")
-        self._rows: dict[str, int] = {}
+        self._rows = dict(rows or {})
         self._updates = 0
         self._passed = False
         self._problems: list[str] = []
@@ -67,9 +75,7 @@ class SyncCheck:
 
     def confirm(self, step: int) -> None:
         """Raise :class:`CallFailed`, not to be retried, unless an update passed since the last time and arrived."""
-        problems = self._problems if self._passed else ["no update was handed over"]
-        self._passed, self._problems = False, []
-        if problems:
+        if problems := self.take_problems():
             more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
             raise CallFailed(
                 f"the sampler does not have the trainer's weights at step {step + 1}: {problems[0]}{more}",
@@ -77,8 +83,14 @@ class SyncCheck:
                 "(scripts/setup.sh), then go on from the last checkpoint with --resume",
             )
 
+    def take_problems(self) -> list[str]:
+        """Why the engine doesn't have the tensors of the update since the last time; none where it has them."""
+        problems = self._problems if self._passed else ["no update was handed over"]
+        self._passed, self._problems = False, []
+        return problems
+
     def _choose(self) -> set[str]:
-        share = ceil(len(self._matrices) / ROTATION)
+        share = ceil(len(self._matrices) / self._rotation)
         first = self._updates * share
         matrices = {self._matrices[index % len(self._matrices)] for index in range(first, first + share)}
         return matrices | {name for name in self._sources if self._engine[name].dim() == 1}
@@ -86,7 +98,7 @@ class SyncCheck:
     def _compare(self, name: str, tensor: Tensor) -> None:
         target = self._target[name]
         before = self._sources[target][: self._sources[target].index(name)]
-        start = sum(self._rows[part] for part in before)  # the parts come in the order in which they are fused
+        start = sum(self._rows[part] for part in before)
         # More rows than the tensor's are padding of the vocabulary.
         loaded = self._engine[target].detach()[start : start + tensor.size(0)]
         expected = tensor.detach().to(loaded.dtype)

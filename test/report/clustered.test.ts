@@ -198,6 +198,7 @@ describe('sign-flip test', () => {
     expect(signFlipTest(times(1000, 64))).toEqual({ p_value: 2 ** -999, exact: true });
     const large = signFlipTest([...times(400, 2), ...times(400, 4)]);
     expect(large).toEqual({ p_value: expect.closeTo(2 ** -799, 250), exact: true });
+    expect(signFlipTest([...times(400, 2e5), ...times(400, 4e5)])).toEqual(large);
     expect(large.p_value / 2 ** -799).toBeCloseTo(1, 9);
     // Too many for the largest numbers to be kept: 0, not NaN.
     expect(signFlipTest([...times(1000, 1), ...times(1000, 2)]).p_value).toBeLessThan(1e-280);

@@ -1,7 +1,7 @@
 /**
  * Rates and changes where a query is tried several times (also by several trained models). Queries are what is drawn at
  * random, so all is clustered by query: tries of one query are no new evidence about other queries. A rate is the mean
- * over the queries of each query's own rate, as in Miller, Adding Error Bars to Evals (arXiv 2411.00640), section 3.
+ * over the queries of each query's own rate, as in Miller, Adding Error Bars to Evals (arXiv 2411.00640).
  */
 import { type Interval, mean, type Rate, squareAndAdd, wilsonInterval } from '../statistics.ts';
 import { bisect, normalTail, studentQuantile } from './distributions.ts';

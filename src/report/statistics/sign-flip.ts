@@ -15,7 +15,7 @@ export interface SignFlip {
 const MOST_STEPS = 1e8;
 /** So many differences can be counted whatever they are: a million sums of each half of them. */
 const FEW = 40;
-/** Probabilities below this are 0: numbers that small are slow, and no p-value needs them. */
+/** Ends of a distribution below this are left out: numbers that small are slow, and no p-value needs them. */
 const NOTHING = 1e-300;
 
 /**
@@ -77,8 +77,8 @@ function countedTail(sizes: readonly number[], least: number): number {
       shares[sum] = (at(sum) + (sum < size ? 0 : at(sum - size))) / 2;
     }
     [low, high] = [reaching, top];
-    while (low < high && at(low) < NOTHING) shares[low++] = 0;
-    while (high > low && at(high) < NOTHING) shares[high--] = 0;
+    while (low < high && at(low) < NOTHING) low++;
+    while (high > low && at(high) < NOTHING) high--;
   }
   return tail;
 }

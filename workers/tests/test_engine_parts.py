@@ -12,6 +12,7 @@ from harness import resolved_config
 from rrr_workers.config import Config, parse_config
 from rrr_workers.engines.base import PromptTooLong, SamplingParams, check_fits, fits
 from rrr_workers.engines.chat import ChatEncoder, completion_of, vllm_params
+from rrr_workers.engines.vllm import _may_fork
 from rrr_workers.engines.vllm_args import EXACT_CPU_WORKER, engine_arguments, prepare_environment
 from rrr_workers.errors import CallFailed, UserError
 
@@ -175,6 +176,19 @@ def test_engines_share_the_cores_and_keep_what_the_user_set(backend: Any, monkey
     del environment["OMP_NUM_THREADS"]
     prepare_environment(100)
     assert environment["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "threads", "chosen", "forks"),
+    [("cpu", 2, None, True), ("cpu", 3, None, False), ("cpu", 2, "spawn", False), ("cuda", 2, None, False)],
+)
+def test_the_engine_s_processes_are_forks_where_no_library_has_threads(
+    monkeypatch: pytest.MonkeyPatch, kind: str, threads: int, chosen: str | None, forks: bool
+) -> None:
+    monkeypatch.setattr("rrr_workers.engines.vllm.is_cpu_backend", lambda: kind == "cpu")
+    monkeypatch.setattr("os.listdir", lambda _: ["1"] * threads)
+    monkeypatch.setattr("os.environ", {"VLLM_WORKER_MULTIPROC_METHOD": chosen} if chosen else {})
+    assert _may_fork() is forks
 
 
 # --- The trainer's engine ---

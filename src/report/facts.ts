@@ -4,15 +4,7 @@ import { describeForgetting, forgettingTable } from './forgetting.ts';
 import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
 import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport, Report } from './report.ts';
 import type { PairedComparison, Share } from './statistics.ts';
-
-/** A table: its head, then its rows. */
-export type Table = readonly (readonly string[])[];
-
-export interface TitledTable {
-  title: string;
-  table: Table;
-  note?: string;
-}
+import type { Table, TitledTable } from './table.ts';
 
 const COMPARISON_HEAD = ['points', '95 % interval', 'lost', 'won', 'p', 'Holm p'];
 

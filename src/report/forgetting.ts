@@ -1,24 +1,10 @@
 /** What general benchmarks say of training: the same items before and after, item by item. */
 import type { BenchmarkItem } from '../run/records.ts';
-import type { Table } from './facts.ts';
 import { percent, points, pValue, range } from './format.ts';
-import type { BeforeAfter } from './report.ts';
-import { comparePaired, holm, type PairedComparison } from './statistics.ts';
-import { type Outcome, outcomeOf } from './verdict.ts';
-
-export interface Forgetting {
-  task: string;
-  /** All that were read; those that were too long for either model are not in `result`. */
-  items: number;
-  too_long: number;
-  /** Answers of `result` that were cut at the limit. */
-  cut: BeforeAfter<number>;
-  /** Items of `result` whose prompt was not the same text for both models. */
-  other_prompts: number;
-  result: PairedComparison;
-  /** The p-value after Holm (1979), over the benchmarks. */
-  adjusted_p: number;
-}
+import { type Outcome, outcomeOf } from './outcome.ts';
+import type { BeforeAfter, Forgetting } from './report.ts';
+import { comparePaired, holm } from './statistics.ts';
+import type { Table } from './table.ts';
 
 /** The items of a benchmark under each model. Both lists hold the same items, in any order. */
 export interface BenchmarkItems extends BeforeAfter<readonly BenchmarkItem[]> {

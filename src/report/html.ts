@@ -11,16 +11,15 @@ import {
   reflectionTable,
   runFacts,
   STATISTICS_NOTE,
-  type Table,
-  type TitledTable,
   trainingFacts,
 } from './facts.ts';
 import { percent, points, pValue } from './format.ts';
 import { type Html, html, trusted } from './html-tag.ts';
+import { outcomeOf } from './outcome.ts';
 import type { DecodingReport, Example, Report } from './report.ts';
 import type { Document } from './several/document.ts';
 import { STYLE } from './style.ts';
-import { outcomeOf } from './verdict.ts';
+import type { Table, TitledTable } from './table.ts';
 
 export function renderHtml(report: Report): string {
   const { steps } = report.training;

@@ -10,12 +10,11 @@ import {
   reflectionTable,
   runFacts,
   STATISTICS_NOTE,
-  type Table,
-  type TitledTable,
   trainingFacts,
 } from './facts.ts';
 import type { DecodingReport, Example, Report } from './report.ts';
 import type { Document } from './several/document.ts';
+import type { Table, TitledTable } from './table.ts';
 
 export function renderMarkdown(report: Report): string {
   return [

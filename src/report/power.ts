@@ -1,7 +1,8 @@
 /** How many queries an evaluation needs, and what the queries of a run can find: the power of its main test, McNemar's. */
-import type { Table } from './facts.ts';
+
 import { percent, points } from './format.ts';
 import { queriesNeeded, smallestDifference } from './statistics/mcnemar-power.ts';
+import type { Table } from './table.ts';
 
 /** All rates, gains and discordant queries are shares between 0 and 1. */
 export interface PowerTable {

@@ -3,7 +3,6 @@ import type { Config } from '../config/schema.ts';
 import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
 import type { EvalRecord, Tally } from '../run/records.ts';
 import type { Comparison, Control } from './arms.ts';
-import type { Forgetting } from './forgetting.ts';
 import type { PaperRow } from './paper.ts';
 import type { Interval, PairedComparison, Proportion, Share } from './statistics.ts';
 
@@ -140,4 +139,19 @@ export interface TrainingReport {
   max_logprob_difference: number | null;
   self_check: { inside: number; outside: number } | null;
   resumed: number;
+}
+
+/** A general benchmark before and after training: `rrr benchmarks`. */
+export interface Forgetting {
+  task: string;
+  /** All that were read; those that were too long for either model are not in `result`. */
+  items: number;
+  too_long: number;
+  /** Answers of `result` that were cut at the limit. */
+  cut: BeforeAfter<number>;
+  /** Items of `result` whose prompt was not the same text for both models. */
+  other_prompts: number;
+  result: PairedComparison;
+  /** The p-value after Holm (1979), over the benchmarks. */
+  adjusted_p: number;
 }

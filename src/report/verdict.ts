@@ -1,10 +1,9 @@
 /** What a report's numbers say, in sentences a person can hold it to: losses as loudly as gains. */
 import type { Comparison, Control } from './arms.ts';
 import { percent, points, pValue, range } from './format.ts';
+import { outcomeOf } from './outcome.ts';
 import type { ComparisonReport, ControlReport, Decoding, DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
-
-const SIGNIFICANT = 0.05;
 
 /** One sentence for every measure under every decoding, then what the controls leave, and what none of it says. */
 export function judge(decodings: readonly DecodingReport[], reward: Report['reward']): string[] {
@@ -26,14 +25,6 @@ function mainComparison({ comparisons }: DecodingReport): ComparisonReport {
   const found = comparisons.find(({ name }) => name === 'second_try');
   if (!found) throw new Error('the report has no comparison second_try');
   return found;
-}
-
-export type Outcome = 'gain' | 'loss' | 'no change shown';
-
-/** By the p-value that Holm's method leaves. */
-export function outcomeOf({ result, adjusted_p }: Pick<ComparisonReport, 'result' | 'adjusted_p'>): Outcome {
-  if (adjusted_p >= SIGNIFICANT) return 'no change shown';
-  return result.difference > 0 ? 'gain' : 'loss';
 }
 
 const DECODING_NAMES: Record<Decoding, string> = { sampled: 'Sampled decoding', greedy: 'Greedy decoding' };

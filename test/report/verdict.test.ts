@@ -1,9 +1,10 @@
 /** The sentences of a report, read from tables of counts. */
 import { describe, expect, test } from 'vitest';
 import { type Comparison, type Control, comparisonsOf, controlsOf } from '../../src/report/arms.ts';
+import { outcomeOf } from '../../src/report/outcome.ts';
 import type { ComparisonReport, Decoding, DecodingReport } from '../../src/report/report.ts';
 import { comparePaired } from '../../src/report/statistics.ts';
-import { judge, outcomeOf } from '../../src/report/verdict.ts';
+import { judge } from '../../src/report/verdict.ts';
 
 /** Tries that passed under both, only before, only after, and under neither. */
 type Counts = readonly [both: number, lost: number, won: number, neither: number];

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { Config } from '../../src/config/schema.ts';
-import type { Forgetting } from '../../src/report/forgetting.ts';
+import type { Forgetting } from '../../src/report/report.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { silentProgress } from '../../src/run/progress.ts';
 import type { BenchmarkItem } from '../../src/run/records.ts';

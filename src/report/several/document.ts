@@ -1,9 +1,9 @@
 /** What several runs say together, in sentences and tables. */
 
-import type { TitledTable } from '../facts.ts';
 import { percent, points, pValue, range } from '../format.ts';
+import { type Outcome, outcomeOf } from '../outcome.ts';
 import type { PairedComparison } from '../statistics.ts';
-import { type Outcome, outcomeOf } from '../verdict.ts';
+import type { TitledTable } from '../table.ts';
 import type { BesideReport, JoinedComparison, JoinedGroup, SeveralRuns, TransferCell } from './runs.ts';
 
 export interface Document {

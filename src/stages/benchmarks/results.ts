@@ -1,7 +1,8 @@
 /** What the benchmarks of a run say, from its files alone. */
 import type { Config } from '../../config/schema.ts';
 import { RunError } from '../../errors.ts';
-import { type BenchmarkItems, compareBenchmarks, type Forgetting } from '../../report/forgetting.ts';
+import { type BenchmarkItems, compareBenchmarks } from '../../report/forgetting.ts';
+import type { Forgetting } from '../../report/report.ts';
 import { readJson } from '../../run/files.ts';
 import { readLines } from '../../run/journal.ts';
 import type { RunPaths } from '../../run/paths.ts';

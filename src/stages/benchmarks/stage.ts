@@ -1,6 +1,6 @@
 import { findBenchmarkFiles } from '../../config/benchmarks.ts';
 import type { Config } from '../../config/schema.ts';
-import type { Forgetting } from '../../report/forgetting.ts';
+import type { Forgetting } from '../../report/report.ts';
 import { fileIdentity, modelIdentity } from '../../run/identity.ts';
 import { decideTraining } from '../decides.ts';
 import type { Stage } from '../stage.ts';

@@ -67,39 +67,58 @@ function sayStatistics({ result, adjusted_p }: ComparisonReport): string {
 
 /** Controls whose reflection or retry is the other model's: they tell which of the two improved. */
 const MIXED: readonly Control[] = ['base_reflection', 'trained_reflection'];
+/** Controls that ask the question again: the verifier picks among their answers. */
+const SAMPLING: readonly Control[] = ['best_of_two', 'equal_tokens'];
 
 function sayControls(report: DecodingReport): string[] {
   const { decoding, controls } = report;
   const { n, after, difference } = mainResult(report);
   if (controls.length === 0 || n === 0) return [];
-  const rivals = controls.filter(({ control }) => !MIXED.includes(control));
-  const mixed = controls.filter(({ control }) => MIXED.includes(control));
   const start = `${DECODING_NAMES[decoding]}, on the same failures`;
+  const own = `its own reflections fix ${percent(after.rate)} %`;
+  const among = (names: readonly Control[]) => controls.filter(({ control }) => names.includes(control));
+  const mixed = among(MIXED);
+  const sampling = among(SAMPLING);
+  const retries = controls.filter((control) => !mixed.includes(control) && !sampling.includes(control));
   const said: string[] = [];
-  if (rivals.length > 0) {
-    const best = rivals.reduce((one, other) =>
-      other.gain.result.after.rate > one.gain.result.after.rate ? other : one,
-    );
-    said.push(
-      `${start}, after training: its own reflections fix ${percent(after.rate)} %, ${rivals.map(sayControl).join(', ')}. ${sayBest(best)}`,
-    );
-  }
+  if (retries.length > 0)
+    said.push(`${start}, after training: ${own}; ${list(retries)}. ${sayBest(bestOf(retries), RETRIES)}`);
+  if (sampling.length > 0)
+    said.push(`${start}, asked again: ${own}; ${list(sampling)}. ${sayBest(bestOf(sampling), SAMPLES)}`);
   if (mixed.length > 0) {
-    const parts = mixed.map(({ label, gain }) => `${lower(label)}, ${points(gain.result.difference)}`);
+    const parts = mixed.map(({ label, gain }) => `${lower(label)}: ${points(gain.result.difference)}`);
     said.push(`${start}, who improved: of the change of ${points(difference)} points, ${parts.join('; ')}.`);
   }
   return said;
 }
 
-const sayControl = ({ label, gain }: ControlReport) => `${lower(label)} ${percent(gain.result.after.rate)} %`;
+const list = (controls: readonly ControlReport[]) =>
+  controls.map(({ label, gain }) => `${lower(label)}: ${percent(gain.result.after.rate)} %`).join('; ');
 
-function sayBest({ label, own }: ControlReport): string {
+/** After training. */
+function bestOf(controls: readonly ControlReport[]): ControlReport {
+  return controls.reduce((one, other) =>
+    other.gain.result.after.rate > one.gain.result.after.rate ? other : one,
+  );
+}
+
+/** What it means that a control does better than the model's own reflections, or as well as far as is shown. */
+const RETRIES = {
+  worse: 'what was gained is not reflecting',
+  same: 'the gain needs no reflection of its own',
+};
+const SAMPLES = {
+  worse: 'where a verifier picks, sampling again does better',
+  same: 'where a verifier picks, sampling again may do as well',
+};
+
+function sayBest({ label, own }: ControlReport, meaning: typeof RETRIES): string {
   const outcome = outcomeOf(own);
-  const over = `the best of these, ${lower(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
-  if (outcome === 'gain') return `Its own reflections are better than ${over}.`;
+  const over = `${lower(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
+  if (outcome === 'gain') return `Its own reflections are better than the best of these, ${over}.`;
   return outcome === 'loss'
-    ? `Its own reflections are worse than ${over}: what was gained is not reflecting.`
-    : `Its own reflections are not shown to be better than ${over}: the gain needs no reflection of its own.`;
+    ? `Its own reflections are worse than the best of these, ${over}: ${meaning.worse}.`
+    : `Its own reflections are not shown to be better than the best of these, ${over}: ${meaning.same}.`;
 }
 
 function sayWhatIsMissing(decodings: readonly DecodingReport[]): string[] {

@@ -149,8 +149,8 @@ describe('controls', () => {
       donor: { gain: [150, 100, 130, 759], own: [200, 80, 256, 603] },
     });
     expect(said).toBe(
-      'Sampled decoding, on the same failures, after training: its own reflections fix 40.0 %, bare retry, no reflection ' +
-        "9.7 %, another query's reflection 24.6 %. Its own reflections are better than the best of these, another " +
+      'Sampled decoding, on the same failures, after training: its own reflections fix 40.0 %; bare retry, no reflection: ' +
+        "9.7 %; another query's reflection: 24.6 %. Its own reflections are better than the best of these, another " +
         "query's reflection: +15.5 points, 95 % interval 12.4 to 18.5, Holm p = 1.3e-22.",
     );
     expect(others).toEqual([]);
@@ -164,10 +164,24 @@ describe('controls', () => {
     expect(said).toContain('the gain needs no reflection of its own.');
   });
 
+  const better = { gain: [200, 60, 350, 529], own: [400, 150, 56, 533] } as const;
+
   test('one that does better says so', () => {
-    const [said] = judgeWith({ best_of_two: { gain: [200, 60, 350, 529], own: [400, 150, 56, 533] } });
-    expect(said).toContain('worse than the best of these, one more sample: −8.3 points');
+    const [said] = judgeWith({ bare_retry: better });
+    expect(said).toContain('worse than the best of these, bare retry, no reflection: −8.3 points');
     expect(said).toContain('what was gained is not reflecting.');
+  });
+
+  test('asking again is held against them apart, as the verifier picks among its answers', () => {
+    const [retry, sample, ...others] = judgeWith({
+      donor: { gain: [150, 100, 130, 759], own: [200, 80, 256, 603] },
+      equal_tokens: better,
+    });
+    expect(retry).toContain("better than the best of these, another query's reflection");
+    expect(sample).toMatch(
+      /asked again: its own reflections fix 40\.0 %; more samples, as many tokens: 48\.3 %\. Its own reflections are worse than the best of these, .*: where a verifier picks, sampling again does better\.$/,
+    );
+    expect(others).toEqual([]);
   });
 
   test('mixed models tell who improved, and are no rivals', () => {
@@ -177,7 +191,7 @@ describe('controls', () => {
     });
     expect(said).toBe(
       "Sampled decoding, on the same failures, who improved: of the change of +16.6 points, the base model's reflection, " +
-        "the trained model's retry, +0.3; the trained model's reflection, the base model's retry, +16.2.",
+        "the trained model's retry: +0.3; the trained model's reflection, the base model's retry: +16.2.",
     );
     expect(others).toEqual([]);
   });

@@ -33,17 +33,32 @@ test('the config on the first screen is a whole config', async () => {
   expect(exitCode).toBe(0);
 });
 
-/** Commands that are quick are run, those that work for long only planned. */
+test('the evaluation that the README asks for is one', async () => {
+  const wanted = blocks('yaml').find((body) => body.startsWith('eval:')) as string;
+  const cwd = clone();
+  writeFileSync(join(cwd, 'configs/demo.yaml'), readFileSync('configs/demo.yaml', 'utf8') + wanted);
+  const { stdout, exitCode } = await rrr(['eval', '-c', 'configs/demo.yaml', '--dry-run'], cwd);
+  expect(exitCode).toBe(0);
+  for (const arm of ['bare_retry_trained', 'equal_tokens_base', 'trained_reflection', 'Qwen2-72B'])
+    expect(stdout).toContain(arm);
+});
+
+/** Commands that are quick are run, those that work for long only planned, those that read other runs only known. */
 test.each(blocks('sh').flatMap((body) => body.match(/^rrr [^#\n]+/gm) ?? []))('%s', async (line) => {
   const args = line.trim().split(/\s+/).slice(1);
   const isQuick = args[0] === 'task' || args[0] === 'data';
-  const { stderr, exitCode } = await rrr(isQuick ? args : [...args, '--dry-run']);
+  const way = isQuick ? args : args[0] === 'compare' ? ['help', 'compare'] : [...args, '--dry-run'];
+  const { stderr, exitCode } = await rrr(way);
   if (!isQuick) expect(stderr).toBe('');
   expect(exitCode).toBe(0);
 });
 
 test('the files that the README quotes are quoted whole', () => {
-  const quoted = [...blocks('python'), ...blocks('js'), ...blocks('yaml').slice(1)];
+  const quoted = [
+    ...blocks('python'),
+    ...blocks('js'),
+    ...blocks('yaml').filter((body, index) => index > 0 && body.startsWith('model:')),
+  ];
   const files = ['near.py', 'near.mjs', 'near.yaml', 'near-command.yaml'];
   expect(quoted).toEqual(
     files.map((file) => {

@@ -1,10 +1,10 @@
 /** `rrr compare RUN RUN...`: several finished evaluations, joined where only their seed differs, else side by side. */
-import { mkdirSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { renderDocumentHtml } from '../report/html.ts';
 import { renderDocumentMarkdown } from '../report/markdown.ts';
 import { describeRuns } from '../report/several/document.ts';
 import { aggregateRuns, type EvaluatedRun } from '../report/several/runs.ts';
+import { makeDirectory } from '../run/directory.ts';
 import { readJson, replaceFile, replaceJson } from '../run/files.ts';
 import { type FlatValues, fingerprint } from '../run/fingerprint.ts';
 import { type ReportFormat, reportIn, runPaths } from '../run/paths.ts';
@@ -36,7 +36,7 @@ export async function runCompare(
   ];
   if (out !== undefined) {
     const folder = resolveUserPath(context.cwd, out);
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder, 'name another folder (--out)');
     const path = (format: ReportFormat) => reportIn(folder, format);
     replaceJson(path('json'), report);
     replaceFile(path('md'), renderDocumentMarkdown(document));

@@ -1,5 +1,5 @@
 /** `rrr report RUN`: the report again, from the files of the run alone. */
-import { mkdirSync } from 'node:fs';
+import { makeDirectory } from '../run/directory.ts';
 import { reportIn } from '../run/paths.ts';
 import { writeReport } from '../stages/evaluate/report.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
@@ -15,7 +15,7 @@ export interface ReportOptions {
 export async function runReport(context: Context, run: string, { out }: ReportOptions): Promise<Outcome> {
   const view = viewFrom(context, resolveUserPath(context.cwd, run));
   const folder = out === undefined ? view.paths.stage(evaluate.name) : resolveUserPath(context.cwd, out);
-  mkdirSync(folder, { recursive: true });
+  makeDirectory(folder, 'name another folder (--out)');
   const report = await writeReport(view.paths, folder);
   const { show } = await evaluate.load();
   const paths = {

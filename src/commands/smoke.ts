@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/schema.ts';
 import { SMOKE, SMOKE_TOKENS, smokeConfig } from '../config/smoke.ts';
 import { UserError } from '../errors.ts';
-import { makeRunDirectory } from '../run/directory.ts';
+import { makeDirectory } from '../run/directory.ts';
 import { readJson, replaceJson } from '../run/files.ts';
 import { readLivingHolder } from '../run/lock.ts';
 import { runPaths } from '../run/paths.ts';
@@ -44,7 +44,7 @@ export function prepareSmoke({ run }: SmokeRun, { resume }: StageOptions): void 
   const mark = join(run, MARK);
   if (resume && existsSync(mark)) return;
   if (existsSync(run)) clear(run, mark);
-  makeRunDirectory(run);
+  makeDirectory(run);
   replaceJson(mark, { meaning: MEANING });
   const model = join(run, 'model');
   mkdirSync(model);

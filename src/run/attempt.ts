@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Config, resolvedConfigSchema } from '../config/schema.ts';
 import { InterruptedError, UserError } from '../errors.ts';
-import { makeRunDirectory } from './directory.ts';
+import { makeDirectory } from './directory.ts';
 import { readJson, replaceJson } from './files.ts';
 import { type FlatValues, fingerprint, flatten, listDifferences } from './fingerprint.ts';
 import { lockRun } from './lock.ts';
@@ -59,7 +59,7 @@ export function beginAttempt(request: AttemptRequest): Attempt {
   const isDone = (record: StageRecord | undefined) => record?.status === 'finished' && wider === null;
   if (isDone(before)) return { finished: true, paths };
   const config = wider ?? request.config;
-  makeRunDirectory(run);
+  makeDirectory(run);
   const unlock = lockRun(paths.lock);
   try {
     const record = checkStage(request, decides); // again: another process may have ended it meanwhile

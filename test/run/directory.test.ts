@@ -1,13 +1,13 @@
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeRunDirectory } from '../../src/run/directory.ts';
+import { makeDirectory } from '../../src/run/directory.ts';
 import { temporaryFolder } from '../workers/harness.ts';
 
 test('a run directory is made with the folders above it, and may be there', () => {
   const run = join(temporaryFolder(), 'a/b/run');
-  makeRunDirectory(run);
-  makeRunDirectory(run);
+  makeDirectory(run);
+  makeDirectory(run);
   expect(statSync(run).isDirectory()).toBe(true);
 });
 
@@ -15,7 +15,7 @@ test('a link to a folder will do', () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'disk'));
   symlinkSync('disk', join(folder, 'runs'));
-  makeRunDirectory(join(folder, 'runs/a'));
+  makeDirectory(join(folder, 'runs/a'));
   expect(statSync(join(folder, 'disk/a')).isDirectory()).toBe(true);
 });
 
@@ -34,7 +34,7 @@ test.each([
   const run = path.startsWith('/') ? path : join(folder, path);
   const error = (() => {
     try {
-      makeRunDirectory(run);
+      makeDirectory(run);
     } catch (error) {
       return error;
     }

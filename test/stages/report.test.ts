@@ -1,43 +1,18 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { encodeJson, encodeLine } from '../../src/protocol/jsonl.ts';
+import { encodeJson } from '../../src/protocol/jsonl.ts';
 import { aggregate } from '../../src/report/aggregate.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { writeReport } from '../../src/stages/evaluate/report.ts';
 import { input } from '../report/fixture.ts';
-
-/** A finished run as its files. */
-function writeRun(run: string): void {
-  const paths = runPaths(run);
-  const lines = (rows: readonly unknown[]) => rows.map(encodeLine).join('');
-  for (const folder of ['logs', 'data', 'failures', 'train', 'eval'])
-    mkdirSync(join(run, folder), { recursive: true });
-  const stage = { status: 'finished', config_sha: '', started: '', finished: '', attempts: 1 };
-  const stages = {
-    failures: { ...stage, seconds: 58 },
-    train: { ...stage, seconds: 80 },
-    eval: { ...stage, seconds: 30 },
-  };
-  writeFileSync(
-    paths.manifest,
-    JSON.stringify({ format: 2, rrr_version: '0.1.0', created: '', date: '2026-01-02', stages }),
-  );
-  const event = { time: 0, rrr: 1, worker: 'sampler-0' };
-  const hello = { ...event, event: 'hello', versions: input.versions };
-  writeFileSync(paths.workerEvents, lines([{ ...event, event: 'started', pid: 2 }, hello]));
-  writeFileSync(paths.stageConfig('eval'), JSON.stringify(input.config));
-  writeFileSync(paths.dataSummary, JSON.stringify(input.data));
-  writeFileSync(paths.tallies, lines(input.tallies));
-  writeFileSync(paths.trainEvents, lines(input.events));
-  writeFileSync(paths.testQueries, lines(input.queries));
-  writeFileSync(paths.evalJournal, lines(input.records));
-}
+import { writeRun } from './finished-run.ts';
 
 test('a report follows from the files of the run alone, and says the same each time', async () => {
   const run = mkdtempSync(join(tmpdir(), 'rrr-run-'));
-  writeRun(run);
+  writeRun(run, input);
   const report = await writeReport(runPaths(run));
   const trainedModel = join(run, 'train/model');
   expect(report).toEqual(
@@ -54,4 +29,37 @@ test('a report follows from the files of the run alone, and says the same each t
 test('a run without a finished evaluation has no report', async () => {
   const run = mkdtempSync(join(tmpdir(), 'rrr-run-'));
   await expect(writeReport(runPaths(run))).rejects.toThrow('holds no finished evaluation');
+});
+
+/** The command line in a folder with two finished runs, of seeds 1 and 2. */
+function home() {
+  const cwd = mkdtempSync(join(tmpdir(), 'rrr-home-'));
+  for (const seed of [1, 2]) {
+    const run = join(cwd, 'runs', `seed-${seed}`);
+    writeRun(run, { ...input, config: { ...input.config, seed } });
+  }
+  return (...args: string[]) => execa('node', [resolve('dist/main.js'), ...args], { cwd, reject: false });
+}
+
+test('rrr report --out writes elsewhere, and not into the run', async () => {
+  const rrr = home();
+  const { stdout } = await rrr('report', 'runs/seed-1', '--out', 'mine', '--json');
+  expect(JSON.parse(stdout)).toMatchObject({
+    report: 'mine/report.html',
+    comparisons: expect.arrayContaining([
+      expect.objectContaining({ decoding: 'sampled', name: 'second_try', n: 10, holm_p: expect.any(Number) }),
+    ]),
+  });
+  expect((await rrr('report', 'runs/seed-1', '--out', 'runs/seed-1/run.json')).exitCode).toBe(2);
+});
+
+test('rrr compare joins seeds, and refuses a run named twice', async () => {
+  const rrr = home();
+  const { stdout, stderr } = await rrr('compare', 'runs/seed-1', 'runs/seed-2', '--out', 'joined', '--json');
+  expect(stderr).toContain('over 2 training runs');
+  expect(JSON.parse(stdout)).toMatchObject({
+    joined: [{ seeds: [1, 2], runs: ['runs/seed-1', 'runs/seed-2'] }],
+  });
+  const again = await rrr('compare', 'runs/seed-1', 'runs/seed-1');
+  expect(again).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('named twice') });
 });

@@ -1,7 +1,7 @@
 /** What several runs say together, in sentences and tables. */
 
 import { percent, points, pValue, range } from '../format.ts';
-import { type Outcome, outcomeOf } from '../outcome.ts';
+import { outcomeOf } from '../outcome.ts';
 import type { PairedComparison } from '../statistics.ts';
 import type { TitledTable } from '../table.ts';
 import type { BesideReport, JoinedComparison, JoinedGroup, SeveralRuns, TransferCell } from './runs.ts';
@@ -63,13 +63,14 @@ function sayGroup(group: JoinedGroup): string[] {
     });
 }
 
-function sayOutcome(comparison: Pick<JoinedComparison, 'result' | 'adjusted_p'>): string {
-  const said: Record<Outcome, string> = {
-    gain: 'a gain',
-    loss: 'a loss',
-    'no change shown': 'no change shown',
-  };
-  return said[outcomeOf(comparison)];
+/** What the queries show of these models, and whether it holds over training runs. */
+function sayOutcome({ result, adjusted_p, over_runs }: JoinedComparison): string {
+  const outcome = outcomeOf({ result, adjusted_p });
+  if (outcome === 'no change shown') return outcome;
+  const [low, high] = over_runs.interval ?? [0, 0];
+  return low > 0 || high < 0
+    ? `a ${outcome}`
+    : `a ${outcome} of these models, not shown to be one of other training runs`;
 }
 
 function sayBeside({

@@ -123,7 +123,7 @@ function joinedTables(group: JoinedGroup): TitledTable[] {
           pValue(adjusted_p),
         ]),
     ],
-    note: "Over training runs: a t interval of the runs' differences, which says what another run would give. Over queries: of these trained models on other queries, clustered by query. Holm over all rows of this group.",
+    note: "Over training runs: a t interval of the runs' differences, which says what another run would give. Before, after and the interval over queries are of these trained models, and count every query once, however many of the runs have it. Holm over all rows of this group.",
   }));
 }
 

@@ -20,11 +20,10 @@ from recounting.expected import Expected, expect
 from recounting.run import Run, read_lines
 
 
-def audit(expected: Expected, markdown: str, html: str) -> list[Audit]:
-    audits = [Audit(expected, "report.md"), Audit(expected, "report.html")]
-    for each, blocks in zip(audits, (read_markdown(markdown), read_html(html)), strict=True):
-        each.read(blocks)
-    return audits
+def audit(expected: Expected, file: str, text: str) -> Audit:
+    found = Audit(expected, file)
+    found.read(read_markdown(text) if file.endswith(".md") else read_html(text))
+    return found
 
 
 def check_data(run: Run) -> list[str]:
@@ -44,8 +43,8 @@ def main() -> int:
     options = parser.parse_args()
     run = Run(options.run)
     folder = options.report or options.run / "eval"
-    markdown, html = ((folder / name).read_bytes().decode() for name in ("report.md", "report.html"))
-    audits = audit(expect(run), markdown, html)
+    expected = expect(run)
+    audits = [audit(expected, file, (folder / file).read_bytes().decode()) for file in ("report.md", "report.html")]
     wrong = check_data(run)
     wrong += [f"{w.place}\n  in the report: {w.in_report}\n  recounted: {w.recounted}" for a in audits for w in a.wrong]
     for each in wrong:

@@ -1,1 +1,1 @@
-"""What scripts/recount.py is made of. It shares no code with the report: only the files of a run, and the rules that are written down."""
+"""What scripts/recount.py is made of. It shares with the report the files of a run, and no code."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from .charts import differences
 from .documents import Block
 from .expected import Expected, Key, Sentence, Table
-from .spelling import NUMBER, Parts, Spelled, matches, shown
 from .run import Json
+from .spelling import NUMBER, Parts, Spelled, matches, shown
 
 #: Tables that are known by the first cell of their head, wherever they stand.
 _BY_HEAD = ("reflections", "data", "training", "run", "the paper", "benchmark")
@@ -166,7 +166,13 @@ class Audit:
 
     def _of_example(self, text: str) -> bool:
         """Whether it is a heading of an example; its verdict is kept, "" where it has none."""
-        for start in ("First try of the base model ", "First try ", "Reflection ", "Second try before ", "Second try after "):
+        for start in (
+            "First try of the base model ",
+            "First try ",
+            "Reflection ",
+            "Second try before ",
+            "Second try after ",
+        ):
             if self._examples and text.startswith(start):
                 kind = text.removeprefix(start).removesuffix(":")
                 in_markdown = self.file.endswith(".md")
@@ -175,7 +181,10 @@ class Audit:
         return False
 
     def _all_examples(self) -> None:
-        expected = [[_one_line(texts[0]) if self.file.endswith(".md") else texts[0], *texts[1:]] for texts in self.expected.examples]
+        expected = [
+            [_one_line(texts[0]) if self.file.endswith(".md") else texts[0], *texts[1:]]
+            for texts in self.expected.examples
+        ]
         if len(self._examples) != len(expected):
             self._is_wrong("examples", f"{len(self._examples)}", f"{len(expected)}")
         for number, (found, texts) in enumerate(zip(self._examples, expected, strict=False)):

@@ -58,7 +58,9 @@ def _texts(chart: Chart, texts: Sequence[_Text]) -> Iterator[str]:
             yield f"not recounted: {each.text}"
 
 
-def _bars(bars: Sequence[tuple[str, Rate, Rate]], root: ElementTree.Element, pixel: Callable[[float], float]) -> Iterator[str]:
+def _bars(
+    bars: Sequence[tuple[str, Rate, Rate]], root: ElementTree.Element, pixel: Callable[[float], float]
+) -> Iterator[str]:
     drawn: dict[tuple[int, int], list[list[tuple[float, float]]]] = {}
     for path in _all(root, "path"):
         if path.get("ecmeta_ssr_type") == "chart":
@@ -95,9 +97,7 @@ def _lines(
 
 
 def _close(ones: Sequence[float], others: Sequence[float]) -> bool:
-    return len(ones) == len(others) and all(
-        abs(one - other) < _SLACK for one, other in zip(ones, others, strict=True)
-    )
+    return len(ones) == len(others) and all(abs(one - other) < _SLACK for one, other in zip(ones, others, strict=True))
 
 
 def _points(path: ElementTree.Element) -> list[tuple[float, float]]:
@@ -111,7 +111,7 @@ def _text(element: ElementTree.Element) -> _Text:
 
 
 def _value(text: _Text) -> float:
-    return float(text.text.replace(",", "").replace("−", "-"))
+    return float(text.text.replace(",", "").replace("\N{MINUS SIGN}", "-"))
 
 
 def _all(root: ElementTree.Element, tag: str) -> Iterator[ElementTree.Element]:

@@ -85,7 +85,9 @@ def _unescape(text: str) -> str:
 def read_html(text: str) -> list[Block]:
     reader = _Reader()
     # Charts are read on their own.
-    for part in re.split(r"(<svg .*?</svg>)", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL), flags=re.DOTALL):
+    for part in re.split(
+        r"(<svg .*?</svg>)", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL), flags=re.DOTALL
+    ):
         if part.startswith("<svg "):
             reader.svg = part
         else:

@@ -100,9 +100,7 @@ class Evaluation:
         counted = [each for each in self.tries if among == "all" or each.base_failed]
         passed = PASSED[outcome]
         sides = [[each.episodes.get(arm) for each in counted] for arm in (before, after)]
-        tried = [
-            (each.query.id, passed(one), passed(other)) for each, one, other in zip(counted, *sides, strict=True)
-        ]
+        tried = [(each.query.id, passed(one), passed(other)) for each, one, other in zip(counted, *sides, strict=True)]
         kinds = _kinds(ANSWER[outcome], sides) if outcome in ANSWER else {}
         return Compared(label, before, after, outcome, among, change(tried), kinds)
 
@@ -174,9 +172,7 @@ def evaluate(run: Run) -> list[Evaluation]:
     return evaluations
 
 
-def _kinds(
-    answer: Callable[[Episode], Json | None], sides: Sequence[Sequence[Episode]]
-) -> dict[str, tuple[int, int]]:
+def _kinds(answer: Callable[[Episode], Json | None], sides: Sequence[Sequence[Episode]]) -> dict[str, tuple[int, int]]:
     before, after = (Counter(found["verdict"]["kind"] for found in map(answer, side) if found) for side in sides)
     return {kind: (before[kind], after[kind]) for kind in before.keys() | after.keys()}
 

@@ -6,8 +6,20 @@ from dataclasses import dataclass, field
 
 from .evaluation import MIXED, Benchmark, Compared, Control, Evaluation, benchmarks, evaluate, pass_rate
 from .run import Run
-from .spelling import Parts, Spelled, compact, duration, in_hundred, interval, p_value, percent, plain
-from .spelling import points, share, tenth
+from .spelling import (
+    Parts,
+    Spelled,
+    compact,
+    duration,
+    in_hundred,
+    interval,
+    p_value,
+    percent,
+    plain,
+    points,
+    share,
+    tenth,
+)
 from .statistics import Change, Rate
 
 #: The decoding, none outside of one, and the title, or the first cell of the head where it says what the table is.
@@ -79,8 +91,16 @@ def _holm(change: Change) -> Spelled:
     return p_value(change.holm_p, off=change.p_off)
 
 
+def _percent(rate: Rate) -> Spelled:
+    return percent(rate.rate, exact=rate.exact)
+
+
+def _points(change: Change) -> Spelled:
+    return points(change.difference, exact=change.exact)
+
+
 def _rate(rate: Rate) -> Parts:
-    return [percent(rate.rate), " % [", *interval(rate.interval), "]"]
+    return [_percent(rate), " % [", *interval(rate.interval), "]"]
 
 
 def _tables(evaluation: Evaluation) -> dict[str, Table]:
@@ -115,7 +135,7 @@ def _cells(change: Change) -> list[Parts]:
         [_count(change.n)],
         _rate(change.before),
         _rate(change.after),
-        [points(change.difference)],
+        [_points(change)],
         interval(change.interval),
         [_count(change.lost)],
         [_count(change.won)],
@@ -187,7 +207,7 @@ def _reflections(evaluation: Evaluation) -> Table:
         [
             [["mean length, tokens"], [tenth(before[0])], [tenth(after[0])]],
             [["median length, tokens"], [_count(before[1])], [_count(after[1])]],
-            [["cut off at the limit"], [percent(before[2]), " %"], [percent(after[2]), " %"]],
+            [["cut off at the limit"], [percent(before[2], exact=True), " %"], [percent(after[2], exact=True), " %"]],
             [
                 ["second try on the model's own failures"],
                 *(share(*evaluation.second_tries(arm)) for arm in ("base", "trained")),
@@ -251,7 +271,9 @@ def _training(run: Run) -> Table:
             [["steps"], [_count(len(steps)), f", resumed {resumed} times" if resumed else ""]],
             [
                 ["second tries of the batches, first and last tenth"],
-                [percent(sum(first) / len(first)), " % → ", percent(sum(last) / len(last)), " %"] if steps else ["none"],
+                [percent(sum(first) / len(first)), " % → ", percent(sum(last) / len(last)), " %"]
+                if steps
+                else ["none"],
             ],
             [["KL to the base model at the end"], [compact(steps[-1]["kl"]) if steps else "0"]],
             [["largest log-probability gap of sampler and trainer"], [gap]],
@@ -264,7 +286,9 @@ def _training(run: Run) -> Table:
 
 
 def _run(run: Run) -> Table:
-    stages = run.manifest["stages"]
+    times: list[list[Parts]] = [
+        [[f"time, {stage}"], [duration(record["seconds"])]] for stage, record in run.manifest["stages"].items()
+    ]
     versions = {"rrr": run.manifest["rrr_version"], **run.versions()}
     return Table(
         ["run", ""],
@@ -273,7 +297,7 @@ def _run(run: Run) -> Table:
             [["base model"], [run.config["model"]["name"]]],
             [["trained model"], [run.trained]],
             [["seed"], [_count(run.config["seed"])]],
-            *([[f"time, {stage}"], [duration(stages[stage]["seconds"])]] for stage in stages),
+            *times,
             [["versions"], [", ".join(f"{name} {version}" for name, version in versions.items())]],
         ],
     )
@@ -284,14 +308,14 @@ def _forgetting(forgetting: list[Benchmark]) -> Table:
     rows: list[list[Parts]] = []
     for each in forgetting:
         n, _, _, *cells = _cells(each.change)
-        rates: list[Parts] = [[percent(rate.rate), " %"] for rate in (each.change.before, each.change.after)]
+        rates: list[Parts] = [[_percent(rate), " %"] for rate in (each.change.before, each.change.after)]
         cut: Parts = [_count(each.cut[0]), " → ", _count(each.cut[1])]
         rows.append([[each.task], n, *rates, *cells, [_count(each.too_long)], cut])
     return Table([*head, "too long", "cut"], rows)
 
 
 #: Accuracy in %: first try before and after, second try before and after. N: from notes on the paper; R: recalled.
-PAPER = {
+_PAPER = {
     "countdown": {
         "Qwen2.5-1.5B": "6.0N 34.9N 10.2N 45.0N",
         "Qwen2.5-3B": "18.8R 38.8R 29.0R 47.3R",
@@ -305,7 +329,9 @@ PAPER = {
         "Phi-3.5-mini": "47.5R 52.9R 50.2R 56.0R",
     },
 }
-PAPER = {task: {model: cells.split() for model, cells in rows.items()} for task, rows in PAPER.items()}
+PAPER: dict[str, dict[str, list[str]]] = {
+    task: {model: cells.split() for model, cells in rows.items()} for task, rows in _PAPER.items()
+}
 
 
 def _paper_cell(cell: str) -> Parts:
@@ -332,7 +358,7 @@ def _sentences(evaluation: Evaluation) -> list[Sentence]:
     if mixed:
         changes = [evaluation.main.change, *(each.gain.change for each in mixed)]
         start = f"{decoding}, on the same failures, who improved:"
-        said.append(Sentence(start, [([points(each.difference) for each in changes], "")]))
+        said.append(Sentence(start, [([_points(each) for each in changes], "")]))
     return said
 
 
@@ -341,10 +367,14 @@ def _change_in_words(change: Change) -> tuple[list[Spelled], str]:
         return [], "nothing to compare"
     outcome = change.outcome
     words = "No change shown" if outcome == "no change shown" else f"A {outcome} of"
-    size = points(change.difference) if outcome == "no change shown" else percent(abs(change.difference))
+    size = _points(change) if outcome == "no change shown" else percent(abs(change.difference), exact=change.exact)
     several = change.queries != change.n
-    plain_words = [in_hundred(change.after.rate), ("100",), in_hundred(change.before.rate)]
-    rates = [percent(change.before.rate), percent(change.after.rate)]
+    plain_words = [
+        in_hundred(change.after.rate, exact=change.exact),
+        ("100",),
+        in_hundred(change.before.rate, exact=change.exact),
+    ]
+    rates = [_percent(change.before), _percent(change.after)]
     over = [_count(change.n), *([_count(change.queries)] if several else [])]
     return [*plain_words, size, *rates, *_interval_in_words(change), *over], words
 
@@ -354,15 +384,15 @@ def _interval_in_words(change: Change) -> list[Spelled]:
 
 
 def _rivals(evaluation: Evaluation, rivals: list[Control]) -> list[tuple[list[Spelled], str]]:
-    rates = [percent(each.gain.change.after.rate) for each in rivals]
+    rates = [_percent(each.gain.change.after) for each in rivals]
     most = max(each.gain.change.after.rate for each in rivals)
     words = {"gain": "better than", "loss": "worse than", "no change shown": "not shown to be better than"}
     return [
         (
             [
-                percent(evaluation.main.change.after.rate),
+                _percent(evaluation.main.change.after),
                 *rates,
-                points(best.own.change.difference),
+                _points(best.own.change),
                 *_interval_in_words(best.own.change),
             ],
             f"{words[best.own.change.outcome]} the best of these, {_lower(best.label)}:",
@@ -378,13 +408,13 @@ def _reward(run: Run, evaluations: list[Evaluation]) -> list[Sentence]:
     measures = [each.change for evaluation in evaluations for each in evaluation.comparisons]
     moved = [each for each in measures if each.outcome != "no change shown"]
     numbers = [*([_count(len(moved))] if moved else []), _count(len(measures))]
-    numbers += [points(each.difference) for each in moved]
+    numbers += [_points(each) for each in moved]
     words = "measures moved" if moved else "is shown to have moved"
     return [Sentence("This is the control, trained on a shuffled reward", [(numbers, words)])]
 
 
 def _notes(run: Run, forgetting: list[Benchmark]) -> list[Sentence]:
-    years = [("1927",), ("1998",), ("10",), ("1979",)]
+    years: list[Spelled] = [("1927",), ("1998",), ("10",), ("1979",)]
     notes = [Sentence("Same queries before and after.", [(years, "")])]
     if run.config["task"]["name"] in PAPER:
         notes.append(Sentence("Accuracy in % that notes on the paper", [([("2505.24726",)], "")]))
@@ -398,7 +428,7 @@ def _forgetting_in_words(forgetting: list[Benchmark]) -> list[Spelled]:
     for outcome in ("loss", "gain", "no change shown"):
         for each in forgetting:
             if each.change.n > 0 and each.change.outcome == outcome:
-                numbers += [points(each.change.difference), *map(percent, each.change.interval)]
+                numbers += [_points(each.change), *map(percent, each.change.interval)]
     for concerned in ("too_long", "other_prompts"):
         for each in forgetting:
             if count := getattr(each, concerned):
@@ -410,9 +440,9 @@ def _card(compared: Compared) -> list[Parts]:
     change = compared.change
     return [
         [compared.label],
-        [percent(change.before.rate), " → ", percent(change.after.rate), " %"],
+        [_percent(change.before), " → ", _percent(change.after), " %"],
         [
-            points(change.difference),
+            _points(change),
             f" points: {change.outcome}, Holm p = ",
             _holm(change),
             ", n = ",

@@ -14,11 +14,13 @@ Spelled = tuple[str, ...]
 Parts = Sequence[str | Spelled]
 
 #: Digits that follow a letter are part of a name, such as gsm8k.
-NUMBER = re.compile(r"(?<![\w.])[+−-]?(?:\d+(?:[.,]\d+)*(?:e[+-]\d+)?|NaN|Infinity)")
+NUMBER = re.compile("(?<![\\w.])[<+\N{MINUS SIGN}-]?" + r"(?:\d+(?:[.,]\d+)*(?:e[+-]\d+)?|NaN|Infinity)")
 _CLOSE = 1e-9
 
 
 def matches(parts: Parts, text: str) -> bool:
+    if text == shown(parts):
+        return True
     pattern = "".join(
         re.escape(part) if isinstance(part, str) else f"(?:{'|'.join(map(re.escape, part))})" for part in parts
     )
@@ -29,12 +31,15 @@ def shown(parts: Parts) -> str:
     return "".join(part if isinstance(part, str) else part[0] for part in parts)
 
 
-def percent(rate: float) -> Spelled:
-    return _close_to(rate, _percent)
+def percent(rate: float, *, exact: bool = False) -> Spelled:
+    """``exact``: the report has the same number to the last bit, such as k / n."""
+    return _spell(rate, _percent, exact)
 
 
-def points(difference: float) -> Spelled:
-    return _close_to(difference, lambda value: ("" if value < 0 else "+") + _percent(value))
+def points(difference: float, *, exact: bool = False) -> Spelled:
+    if difference == 0:
+        return ("+0.0",)
+    return _spell(difference, lambda value: ("" if value < 0 else "+") + _percent(value), exact)
 
 
 def interval(ends: tuple[float, float]) -> Parts:
@@ -42,15 +47,15 @@ def interval(ends: tuple[float, float]) -> Parts:
 
 
 def share(k: int, n: int) -> Parts:
-    return ["none"] if n == 0 else [percent(k / n), " % (", (str(k),), "/", (str(n),), ")"]
+    return ["none"] if n == 0 else [percent(k / n, exact=True), " % (", (str(k),), "/", (str(n),), ")"]
 
 
-def in_hundred(rate: float) -> Spelled:
-    return _close_to(rate, lambda value: str(math.floor(100 * value + 0.5)))
+def in_hundred(rate: float, *, exact: bool) -> Spelled:
+    return _spell(rate, lambda value: str(math.floor(100 * value + 0.5)), exact)
 
 
 def tenth(value: float) -> Spelled:
-    return _close_to(value, lambda near: fixed(near, 1))
+    return (fixed(value, 1),)
 
 
 def p_value(p: float, *, off: float = 1e-7) -> Spelled:
@@ -89,18 +94,20 @@ def fixed(value: float, digits: int) -> str:
 
 
 def _percent(rate: float) -> str:
-    return fixed(100 * rate, 1).replace("-", "−")
+    return fixed(100 * rate, 1).replace("-", "\N{MINUS SIGN}")
 
 
 def _p_value(p: float) -> str:
+    if p < 1e-300:
+        return "<1e-300"
     if p >= 1e-4:
         return fixed(p, 4)
     mantissa, exponent = f"{p:.1e}".split("e")
     return f"{mantissa}e{int(exponent):+d}"
 
 
-def _close_to(value: float, spell: Callable[[float], str]) -> Spelled:
-    slack = _CLOSE * (abs(value) + 1e-3)
+def _spell(value: float, spell: Callable[[float], str], exact: bool) -> Spelled:
+    slack = 0.0 if exact else _CLOSE * (abs(value) + 1e-3)
     return _spellings([value, value - slack, value + slack], spell)
 
 

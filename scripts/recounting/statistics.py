@@ -20,6 +20,8 @@ _COUNTED_STEPS = 1e8
 class Rate:
     rate: float
     interval: Interval
+    #: Of tries that count one each: k / n.
+    exact: bool = True
 
 
 @dataclass
@@ -38,6 +40,10 @@ class Change:
     #: How far off the report's p-value may be, relatively.
     p_off: float = 1e-7
     holm_p: float = math.nan
+
+    @property
+    def exact(self) -> bool:
+        return self.queries == self.n
 
     @property
     def outcome(self) -> str:
@@ -99,7 +105,7 @@ def mean_by_query(shares: Sequence[Fraction], tries: int) -> Rate:
         variance = float(np.var(values, ddof=1)) / n
         shrink = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, n - 1)) ** 2
         effective = max(n, min(tries, rate * (1 - rate) / variance * shrink))
-    return Rate(rate, wilson(rate * effective, effective).interval)
+    return Rate(rate, wilson(rate * effective, effective).interval, exact=False)
 
 
 def pass_at(k: int, tries: int, passed: int) -> Fraction:
@@ -108,12 +114,12 @@ def pass_at(k: int, tries: int, passed: int) -> Fraction:
 
 def _change_by_query(tries: Sequence[tuple[str, bool, bool]], counts: Sequence[int]) -> Change:
     outcomes: dict[str, list[tuple[bool, bool]]] = {}
-    for query, before, after in tries:
-        outcomes.setdefault(query, []).append((before, after))
-    means = [[Fraction(sum(side), len(side)) for side in zip(*pairs, strict=True)] for pairs in outcomes.values()]
-    firsts, lasts = [before for before, _ in means], [after for _, after in means]
+    for query, first, last in tries:
+        outcomes.setdefault(query, []).append((first, last))
+    firsts = [Fraction(sum(first for first, _ in pairs), len(pairs)) for pairs in outcomes.values()]
+    lasts = [Fraction(sum(last for _, last in pairs), len(pairs)) for pairs in outcomes.values()]
     before, after = mean_by_query(firsts, len(tries)), mean_by_query(lasts, len(tries))
-    differences = [last - first for first, last in means]
+    differences = [last - first for first, last in zip(firsts, lasts, strict=True)]
     p, p_off = sign_flip(differences)
     return Change(
         n=len(tries),

@@ -25,7 +25,7 @@ _CHANCES = {"base": 0.2, "trained": 0.45}
 
 
 class RecordedRun:
-    def __init__(self, folder: Path, seed: int, *, queries: int = 40, task: str = "countdown", **sections: Any):
+    def __init__(self, folder: Path, seed: int, *, queries: int = 41, task: str = "countdown", **sections: Any):
         self.folder = folder
         self.chance = random.Random(seed)
         self.queries = [f"q{index}" for index in range(queries)]

@@ -6,9 +6,10 @@ export function percent(rate: number): string {
   return (100 * rate).toFixed(1).replace('-', '−');
 }
 
-/** With its sign: a difference of two shares, in points. */
+/** With its sign: a difference of two shares, in points. Two equal means may differ by a rounding error: it is no loss. */
 export function points(difference: number): string {
-  return `${difference < 0 ? '' : '+'}${percent(difference)}`;
+  const told = Math.abs(difference) < 1e-12 ? 0 : difference;
+  return `${told < 0 ? '' : '+'}${percent(told)}`;
 }
 
 export function range([low, high]: Interval): string {
@@ -19,7 +20,9 @@ export function share({ k, n, rate }: Share): string {
   return n === 0 ? 'none' : `${percent(rate)} % (${k}/${n})`;
 }
 
+/** Around 1e-300 numbers end: what is smaller may be computed as 0, which no p-value is. */
 export function pValue(p: number): string {
+  if (p < 1e-300) return '<1e-300';
   return p < 1e-4 ? p.toExponential(1) : p.toFixed(4);
 }
 

@@ -1,0 +1,1 @@
+"""What scripts/recount.py is made of. It shares with the report the files of a run, and no code."""

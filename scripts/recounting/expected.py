@@ -1,0 +1,493 @@
+"""What a report must say of a run: its tables cell by cell, and the numbers of its sentences in their order."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .evaluation import MIXED, Benchmark, Compared, Control, Evaluation, benchmarks, evaluate, pass_rate
+from .run import Run
+from .spelling import (
+    Parts,
+    Spelled,
+    compact,
+    duration,
+    in_hundred,
+    interval,
+    p_value,
+    percent,
+    plain,
+    points,
+    share,
+    tenth,
+)
+from .statistics import Change, Rate
+
+#: The decoding, none outside of one, and the title, or the first cell of the head where it says what the table is.
+Key = tuple[str | None, str]
+
+
+@dataclass
+class Table:
+    head: list[str]
+    rows: list[list[Parts]]
+
+
+@dataclass
+class Sentence:
+    """The numbers of a sentence that starts so, and words that must be in it; of several where there is a tie."""
+
+    start: str
+    readings: list[tuple[list[Spelled], str]]
+
+
+@dataclass
+class Chart:
+    caption: str
+    #: Of bars: label, rate and interval before, and after. Of lines: (step, value).
+    bars: list[tuple[str, Rate, Rate]] = field(default_factory=list)
+    lines: list[list[tuple[float, float]]] = field(default_factory=list)
+    texts: list[Parts] = field(default_factory=list)
+
+
+@dataclass
+class Expected:
+    run: Run
+    tables: dict[Key, Table]
+    sentences: list[Sentence]
+    notes: list[Sentence]
+    cards: dict[Key, list[Parts]]
+    charts: list[Chart]
+    #: Of each example: its problem, then kinds of verdicts and model text by turns.
+    examples: list[list[str]]
+
+
+def expect(run: Run) -> Expected:
+    evaluations = evaluate(run)
+    forgetting = benchmarks(run)
+    tables: dict[Key, Table] = {}
+    for evaluation in evaluations:
+        tables |= {(evaluation.decoding, title): table for title, table in _tables(evaluation).items()}
+    tables |= {(None, title): table for title, table in _facts(run, forgetting).items()}
+    return Expected(
+        run=run,
+        tables=tables,
+        sentences=[sentence for each in evaluations for sentence in _sentences(each)] + _reward(run, evaluations),
+        notes=_notes(run, forgetting),
+        cards={(each.decoding, one.label): _card(one) for each in evaluations for one in each.comparisons},
+        charts=[_bars(each) for each in evaluations] + _curves(run),
+        examples=_examples(evaluations[0]) if evaluations else [],
+    )
+
+
+def _count(number: float) -> Spelled:
+    return (plain(number),)
+
+
+def _p(change: Change) -> Spelled:
+    return p_value(change.p, off=change.p_off)
+
+
+def _holm(change: Change) -> Spelled:
+    return p_value(change.holm_p, off=change.p_off)
+
+
+def _percent(rate: Rate) -> Spelled:
+    return percent(rate.rate, exact=rate.exact)
+
+
+def _points(change: Change) -> Spelled:
+    return points(change.difference, exact=change.exact)
+
+
+def _rate(rate: Rate) -> Parts:
+    return [_percent(rate), " % [", *interval(rate.interval), "]"]
+
+
+def _tables(evaluation: Evaluation) -> dict[str, Table]:
+    tables = {
+        "": _comparisons(evaluation.comparisons),
+        **(_controls(evaluation) if evaluation.controls else {}),
+        "From the first answer to the last": _transitions(evaluation),
+        "reflections": _reflections(evaluation),
+    }
+    if evaluation.baselines:
+        tables["Baselines and the trained model"] = _comparisons(evaluation.baselines, "baseline", "trained")
+    if evaluation.run.eval["rounds"] > 1:
+        tables["Passed after so many rounds"] = _rounds(evaluation)
+    if evaluation.samples > 1:
+        tables["At least one of k first tries passes"] = _pass_at(evaluation)
+    for each in evaluation.comparisons:
+        if each.outcome != "any":
+            rows: list[list[Parts]] = [[[kind], *([_count(n)] for n in counts)] for kind, counts in each.kinds.items()]
+            tables[f"Verdicts, {_lower(each.label)}"] = Table(["verdict", "before", "after"], rows)
+    return tables
+
+
+def _comparisons(compared: Sequence[Compared], before: str = "before", after: str = "after") -> Table:
+    return Table(
+        ["", "n", before, after, "points", "95 % interval", "lost", "won", "p", "Holm p"],
+        [[[each.label], *_cells(each.change)] for each in compared],
+    )
+
+
+def _cells(change: Change) -> list[Parts]:
+    return [
+        [_count(change.n)],
+        _rate(change.before),
+        _rate(change.after),
+        [_points(change)],
+        interval(change.interval),
+        [_count(change.lost)],
+        [_count(change.won)],
+        [_p(change)],
+        [_holm(change)],
+    ]
+
+
+def _controls(evaluation: Evaluation) -> dict[str, Table]:
+    gains = [evaluation.main, *(each.gain for each in evaluation.controls)]
+    table = _comparisons(gains)
+    table.head += ["tokens", "prompt tokens"]
+    table.rows[0][0] = ["Own reflections"]
+    for row, each in zip(table.rows, gains, strict=True):
+        spent = evaluation.spent(each.after)
+        row += [[tenth(spent.completion)], ["not told" if spent.prompt is None else tenth(spent.prompt)]]
+    return {
+        "Controls: retries on the base model's failures, before and after training": table,
+        "What the trained model's own reflections have over each control": _comparisons(
+            [each.own for each in evaluation.controls], "control", "own"
+        ),
+    }
+
+
+def _model(name: str) -> str:
+    return {"base": "before training", "trained": "after training"}.get(name, name)
+
+
+def _transitions(evaluation: Evaluation) -> Table:
+    head = ["", "right → right", "right → wrong", "wrong → right", "wrong → wrong"]
+    return Table(
+        head,
+        [
+            [[_model(name)], *([_count(number)] for number in evaluation.arm(name).transitions)]
+            for name in evaluation.own_tries
+        ],
+    )
+
+
+def _rounds(evaluation: Evaluation) -> Table:
+    arms = [evaluation.arm(name) for name in evaluation.own_tries]
+    names = [_model(name) for name in evaluation.own_tries]
+    ungated = evaluation.run.eval["retry"] == "all"
+    return Table(
+        ["rounds", *names, *(f"{name}, every answer retried" for name in names if ungated)],
+        [
+            [
+                [_count(number)],
+                *(share(arm.rounds[number][0], arm.n) for arm in arms),
+                *(share(arm.rounds[number][1], arm.n) for arm in arms if ungated),
+            ]
+            for number in range(evaluation.run.eval["rounds"] + 1)
+        ],
+    )
+
+
+def _pass_at(evaluation: Evaluation) -> Table:
+    arms = [evaluation.arm(name).pass_at for name in evaluation.own_tries]
+    return Table(
+        ["k", *map(_model, evaluation.own_tries)],
+        [[[_count(at[0][0])], *(_rate(rate) for _, rate in at)] for at in zip(*arms, strict=True)],
+    )
+
+
+def _reflections(evaluation: Evaluation) -> Table:
+    before, after = (evaluation.reflections(arm) for arm in ("base", "trained_on_base"))
+    return Table(
+        ["reflections", "before", "after"],
+        [
+            [["mean length, tokens"], [tenth(before[0])], [tenth(after[0])]],
+            [["median length, tokens"], [_count(before[1])], [_count(after[1])]],
+            [["cut off at the limit"], [percent(before[2], exact=True), " %"], [percent(after[2], exact=True), " %"]],
+            [
+                ["second try on the model's own failures"],
+                *(share(*evaluation.second_tries(arm)) for arm in ("base", "trained")),
+            ],
+        ],
+    )
+
+
+def _facts(run: Run, forgetting: list[Benchmark]) -> dict[str, Table]:
+    tables = {"data": _data(run), "training": _training(run), "run": _run(run)}
+    if forgetting:
+        tables["benchmark"] = _forgetting(forgetting)
+    if paper := PAPER.get(run.config["task"]["name"]):
+        head = ["the paper", "first try before", "first try after", "second try before", "second try after"]
+        tables["the paper"] = Table(head, [[[model], *map(_paper_cell, cells)] for model, cells in paper.items()])
+    return tables
+
+
+def _data(run: Run) -> Table:
+    data, tallies = run.data, run.tallies
+    rows: list[list[Parts]] = [
+        [["rows read"], [_count(data["read"])]],
+        [["rows skipped as bad"], [_count(data["skipped"])]],
+        [["duplicates"], [_count(data["duplicates"])]],
+        [
+            ["queries for training, for test, unused"],
+            [_count(data["train"]), ", ", _count(data["test"]), ", ", _count(data["unused"])],
+        ],
+    ]
+    if tallies:
+        draws = sum(each["draws"] for each in tallies)
+        kinds: Counter[str] = Counter()
+        for each in tallies:
+            kinds.update(each["kinds"])
+        rate = pass_rate(tallies)
+        told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        rows += [
+            [["queries sampled"], [_count(len(tallies))]],
+            [["queries kept as failures"], [_count(sum(each["kept"] for each in tallies))]],
+            [["draws that failed"], share(draws - sum(each["passed"] for each in tallies), draws)],
+            [["pass rate of one draw"], ["none"] if rate is None else [percent(float(rate)), " % (unbiased)"]],
+            [["verdicts of the draws"], [told or "none"]],
+        ]
+    return Table(["data", ""], rows)
+
+
+def _training(run: Run) -> Table:
+    if run.reward is None:
+        return Table(["training", "by another run"], [])
+    steps = run.steps()
+    resumed = sum(event["kind"] == "resumed" for event in run.events)
+    checks = [event for event in run.events if event["kind"] == "self_check"]
+    rates = [step["second_try"] for step in steps]
+    tenth_of = -(-len(rates) // 10)
+    first, last = rates[:tenth_of], rates[-tenth_of:]
+    gap = compact(max(step["logprob_difference"] for step in steps)) if steps else "none"
+    return Table(
+        ["training", ""],
+        [
+            [["reward"], ["shuffled (the control)" if run.reward == "shuffled" else "the verifier"]],
+            [["steps"], [_count(len(steps)), f", resumed {resumed} times" if resumed else ""]],
+            [
+                ["second tries of the batches, first and last tenth"],
+                [percent(sum(first) / len(first)), " % → ", percent(sum(last) / len(last)), " %"]
+                if steps
+                else ["none"],
+            ],
+            [["KL to the base model at the end"], [compact(steps[-1]["kl"]) if steps else "0"]],
+            [["largest log-probability gap of sampler and trainer"], [gap]],
+            [
+                ["largest gradient on a reflection token, on any other"],
+                [f"{compact(checks[-1]['inside'])}, {compact(checks[-1]['outside'])}" if checks else "not checked"],
+            ],
+        ],
+    )
+
+
+def _run(run: Run) -> Table:
+    times: list[list[Parts]] = [
+        [[f"time, {stage}"], [duration(record["seconds"])]] for stage, record in run.manifest["stages"].items()
+    ]
+    versions = {"rrr": run.manifest["rrr_version"], **run.versions()}
+    return Table(
+        ["run", ""],
+        [
+            [["task"], [run.config["task"]["name"]]],
+            [["base model"], [run.config["model"]["name"]]],
+            [["trained model"], [run.trained]],
+            [["seed"], [_count(run.config["seed"])]],
+            *times,
+            [["versions"], [", ".join(f"{name} {version}" for name, version in versions.items())]],
+        ],
+    )
+
+
+def _forgetting(forgetting: list[Benchmark]) -> Table:
+    head = ["benchmark", "n", "before", "after", "points", "95 % interval", "1 → 0", "0 → 1", "p", "Holm p"]
+    rows: list[list[Parts]] = []
+    for each in forgetting:
+        n, _, _, *cells = _cells(each.change)
+        rates: list[Parts] = [[_percent(rate), " %"] for rate in (each.change.before, each.change.after)]
+        cut: Parts = [_count(each.cut[0]), " → ", _count(each.cut[1])]
+        rows.append([[each.task], n, *rates, *cells, [_count(each.too_long)], cut])
+    return Table([*head, "too long", "cut"], rows)
+
+
+#: Accuracy in %: first try before and after, second try before and after. N: from notes on the paper; R: recalled.
+_PAPER = {
+    "countdown": {
+        "Qwen2.5-1.5B": "6.0N 34.9N 10.2N 45.0N",
+        "Qwen2.5-3B": "18.8R 38.8R 29.0R 47.3R",
+        "Qwen2.5-7B": "31.7N 41.6N 38.0R 50.3R",
+        "Llama-3.1-8B": "2.2N 8.8N 4.6R 17.8R",
+    },
+    "function_calling": {
+        "Qwen2-1.5B": "32.6N 48.6N 34.8N 52.9N",
+        "Qwen2-7B": "66.4N 72.2N 69.4R 77.3N",
+        "Llama-3.1-8B": "64.9N 68.7N 70.9R 74.9R",
+        "Phi-3.5-mini": "47.5R 52.9R 50.2R 56.0R",
+    },
+}
+PAPER: dict[str, dict[str, list[str]]] = {
+    task: {model: cells.split() for model, cells in rows.items()} for task, rows in _PAPER.items()
+}
+
+
+def _paper_cell(cell: str) -> Parts:
+    return [(cell[:-1],), " (recalled)" if cell.endswith("R") else ""]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _sentences(evaluation: Evaluation) -> list[Sentence]:
+    decoding = f"{evaluation.decoding.capitalize()} decoding"
+    said = [
+        Sentence(f"{decoding}, {_lower(each.label)}:", [_change_in_words(each.change)])
+        for each in evaluation.comparisons
+    ]
+    if evaluation.main.change.n == 0:
+        return said
+    rivals = [each for each in evaluation.controls if each.name not in MIXED]
+    mixed = [each for each in evaluation.controls if each.name in MIXED]
+    if rivals:
+        start = f"{decoding}, on the same failures, after training: its own reflections fix"
+        said.append(Sentence(start, _rivals(evaluation, rivals)))
+    if mixed:
+        changes = [evaluation.main.change, *(each.gain.change for each in mixed)]
+        start = f"{decoding}, on the same failures, who improved:"
+        said.append(Sentence(start, [([_points(each) for each in changes], "")]))
+    return said
+
+
+def _change_in_words(change: Change) -> tuple[list[Spelled], str]:
+    if change.n == 0:
+        return [], "nothing to compare"
+    outcome = change.outcome
+    words = "No change shown" if outcome == "no change shown" else f"A {outcome} of"
+    size = _points(change) if outcome == "no change shown" else percent(abs(change.difference), exact=change.exact)
+    several = change.queries != change.n
+    plain_words = [
+        in_hundred(change.after.rate, exact=change.exact),
+        ("100",),
+        in_hundred(change.before.rate, exact=change.exact),
+    ]
+    rates = [_percent(change.before), _percent(change.after)]
+    over = [_count(change.n), *([_count(change.queries)] if several else [])]
+    return [*plain_words, size, *rates, *_interval_in_words(change), *over], words
+
+
+def _interval_in_words(change: Change) -> list[Spelled]:
+    return [("95",), percent(change.interval[0]), percent(change.interval[1]), _holm(change)]
+
+
+def _rivals(evaluation: Evaluation, rivals: list[Control]) -> list[tuple[list[Spelled], str]]:
+    rates = [_percent(each.gain.change.after) for each in rivals]
+    most = max(each.gain.change.after.rate for each in rivals)
+    words = {"gain": "better than", "loss": "worse than", "no change shown": "not shown to be better than"}
+    return [
+        (
+            [
+                _percent(evaluation.main.change.after),
+                *rates,
+                _points(best.own.change),
+                *_interval_in_words(best.own.change),
+            ],
+            f"{words[best.own.change.outcome]} the best of these, {_lower(best.label)}:",
+        )
+        for best in rivals
+        if best.gain.change.after.rate > most - 1e-12
+    ]
+
+
+def _reward(run: Run, evaluations: list[Evaluation]) -> list[Sentence]:
+    if run.reward != "shuffled":
+        return []
+    measures = [each.change for evaluation in evaluations for each in evaluation.comparisons]
+    moved = [each for each in measures if each.outcome != "no change shown"]
+    numbers = [*([_count(len(moved))] if moved else []), _count(len(measures))]
+    numbers += [_points(each) for each in moved]
+    words = "measures moved" if moved else "is shown to have moved"
+    return [Sentence("This is the control, trained on a shuffled reward", [(numbers, words)])]
+
+
+def _notes(run: Run, forgetting: list[Benchmark]) -> list[Sentence]:
+    years: list[Spelled] = [("1927",), ("1998",), ("10",), ("1979",)]
+    notes = [Sentence("Same queries before and after.", [(years, "")])]
+    if run.config["task"]["name"] in PAPER:
+        notes.append(Sentence("Accuracy in % that notes on the paper", [([("2505.24726",)], "")]))
+    if forgetting:
+        notes.append(Sentence("General benchmarks after training", [(_forgetting_in_words(forgetting), "")]))
+    return notes
+
+
+def _forgetting_in_words(forgetting: list[Benchmark]) -> list[Spelled]:
+    numbers: list[Spelled] = [("0.05",), ("95",)]
+    for outcome in ("loss", "gain", "no change shown"):
+        for each in forgetting:
+            if each.change.n > 0 and each.change.outcome == outcome:
+                numbers += [_points(each.change), *map(percent, each.change.interval)]
+    for concerned in ("too_long", "other_prompts"):
+        for each in forgetting:
+            if count := getattr(each, concerned):
+                numbers += [_count(count), _count(each.items)]
+    return [*numbers]
+
+
+def _card(compared: Compared) -> list[Parts]:
+    change = compared.change
+    return [
+        [compared.label],
+        [_percent(change.before), " → ", _percent(change.after), " %"],
+        [
+            _points(change),
+            f" points: {change.outcome}, Holm p = ",
+            _holm(change),
+            ", n = ",
+            _count(change.n),
+        ],
+    ]
+
+
+def _bars(evaluation: Evaluation) -> Chart:
+    return Chart(
+        f"Share passed before and after training, with 95 % intervals, {evaluation.decoding} decoding",
+        bars=[(each.label, each.change.before, each.change.after) for each in evaluation.comparisons],
+    )
+
+
+def _curves(run: Run) -> list[Chart]:
+    steps = run.steps()
+    if not steps:
+        return []
+    line = {key: [(step["step"], step[key]) for step in steps] for key in ("second_try", "reflection_tokens", "kl")}
+    rates = [(step, 100 * rate) for step, rate in line["second_try"]]
+    window = max(3, int(len(steps) / 20 + 0.5))
+    means = []
+    for index, (step, _) in enumerate(rates):
+        some = [rate for _, rate in rates[max(0, index + 1 - window) : index + 1]]
+        means.append((step, sum(some) / len(some)))
+    return [
+        Chart(
+            "Second tries that passed, by step",
+            lines=[rates, means],
+            texts=[["mean of ", _count(window), " steps"]],
+        ),
+        Chart("Length of the reflections, by step", lines=[line["reflection_tokens"]]),
+        Chart("KL divergence from the base model, by step", lines=[line["kl"]]),
+    ]
+
+
+def _examples(evaluation: Evaluation) -> list[list[str]]:
+    examples = []
+    for tried, before, after in evaluation.examples():
+        texts = [tried.query.fields]
+        first = tried.episodes["base"]["first"]
+        texts += [first["verdict"]["kind"], first["completion"]]
+        for each in (before, after):
+            texts += ["", each["reflection"]["completion"], each["retry"]["verdict"]["kind"]]
+            texts.append(each["retry"]["completion"])
+        examples.append(texts)
+    return examples

@@ -73,6 +73,7 @@ const SAMPLING: readonly Control[] = ['best_of_two', 'equal_tokens'];
 function sayControls(report: DecodingReport): string[] {
   const { decoding, controls } = report;
   const { n, after, difference } = mainResult(report);
+  const gained = outcomeOf(mainComparison(report)) === 'gain';
   if (controls.length === 0 || n === 0) return [];
   const start = `${DECODING_NAMES[decoding]}, on the same failures`;
   const own = `its own reflections fix ${percent(after.rate)} %`;
@@ -82,9 +83,13 @@ function sayControls(report: DecodingReport): string[] {
   const retries = controls.filter((control) => !mixed.includes(control) && !sampling.includes(control));
   const said: string[] = [];
   if (retries.length > 0)
-    said.push(`${start}, after training: ${own}; ${list(retries)}. ${sayBest(bestOf(retries), RETRIES)}`);
+    said.push(
+      `${start}, after training: ${own}; ${list(retries)}. ${sayBest(bestOf(retries), gained ? RETRIES : SAY_NO_MORE)}`,
+    );
   if (sampling.length > 0)
-    said.push(`${start}, asked again: ${own}; ${list(sampling)}. ${sayBest(bestOf(sampling), SAMPLES)}`);
+    said.push(
+      `${start}, asked again: ${own}; ${list(sampling)}. ${sayBest(bestOf(sampling), gained ? SAMPLES : SAY_NO_MORE)}`,
+    );
   if (mixed.length > 0) {
     const parts = mixed.map(({ label, gain }) => `${lower(label)}: ${points(gain.result.difference)}`);
     said.push(`${start}, who improved: of the change of ${points(difference)} points, ${parts.join('; ')}.`);
@@ -111,14 +116,17 @@ const SAMPLES = {
   worse: 'where a verifier picks, sampling again does better',
   same: 'where a verifier picks, sampling again may do as well',
 };
+/** Nothing was gained that a control could explain. */
+const SAY_NO_MORE = { worse: '', same: '' };
 
 function sayBest({ label, own }: ControlReport, meaning: typeof RETRIES): string {
   const outcome = outcomeOf(own);
   const over = `${lower(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
+  const end = (means: string) => (means === '' ? '.' : `: ${means}.`);
   if (outcome === 'gain') return `Its own reflections are better than the best of these, ${over}.`;
   return outcome === 'loss'
-    ? `Its own reflections are worse than the best of these, ${over}: ${meaning.worse}.`
-    : `Its own reflections are not shown to be better than the best of these, ${over}: ${meaning.same}.`;
+    ? `Its own reflections are worse than the best of these, ${over}${end(meaning.worse)}`
+    : `Its own reflections are not shown to be better than the best of these, ${over}${end(meaning.same)}`;
 }
 
 function sayWhatIsMissing(decodings: readonly DecodingReport[]): string[] {

@@ -151,7 +151,11 @@ class Audit:
 
     def _config(self, block: Block) -> None:
         self._meet("the configuration")
-        shown_config: Json = json.loads(block.texts[0])
+        try:
+            shown_config: Json = json.loads(block.texts[0])
+        except json.JSONDecodeError as error:
+            self._is_wrong("configuration", f"not JSON: {error}", "what eval/config.json has")
+            return
         for key in sorted(_differ("", shown_config, self.expected.run.config)):
             self._is_wrong("configuration", key, "what eval/config.json has")
 

@@ -20,6 +20,7 @@ CONTROLS = {
 }
 #: Of these only one model is tried: they are held against the base model's own reflections and retries.
 MIXED = ("base_reflection", "trained_reflection")
+SAMPLING = ("best_of_two", "equal_tokens")
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .evaluation import MIXED, Benchmark, Compared, Control, Evaluation, benchmarks, evaluate, pass_rate
+from .evaluation import MIXED, SAMPLING, Benchmark, Compared, Control, Evaluation, benchmarks, evaluate, pass_rate
 from .run import Run
 from .spelling import (
     Parts,
@@ -350,11 +350,13 @@ def _sentences(evaluation: Evaluation) -> list[Sentence]:
     ]
     if evaluation.main.change.n == 0:
         return said
-    rivals = [each for each in evaluation.controls if each.name not in MIXED]
     mixed = [each for each in evaluation.controls if each.name in MIXED]
-    if rivals:
-        start = f"{decoding}, on the same failures, after training: its own reflections fix"
-        said.append(Sentence(start, _rivals(evaluation, rivals)))
+    sampling = [each for each in evaluation.controls if each.name in SAMPLING]
+    retries = [each for each in evaluation.controls if each not in [*mixed, *sampling]]
+    for what, rivals in (("after training", retries), ("asked again", sampling)):
+        if rivals:
+            start = f"{decoding}, on the same failures, {what}: its own reflections fix"
+            said.append(Sentence(start, _rivals(evaluation, rivals)))
     if mixed:
         changes = [evaluation.main.change, *(each.gain.change for each in mixed)]
         start = f"{decoding}, on the same failures, who improved:"

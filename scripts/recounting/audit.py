@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 
 from .charts import differences
 from .documents import Block
@@ -200,6 +201,8 @@ def _texts(block: Block) -> Iterator[str]:
     yield from block.texts
     for row in block.rows:
         yield from row
+    for text in re.findall(r">([^<]+)</text>", block.svg):
+        yield unescape(text)
 
 
 def _place(key: Key) -> str:

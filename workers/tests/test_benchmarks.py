@@ -1,6 +1,7 @@
 """General benchmarks: rows, prompts and scores through lm-eval with a scripted model, and one real worker."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -309,16 +310,19 @@ def test_a_real_model_answers_from_files_alone(tiny_model: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("row", "weights", "message"),
-    [({"question": "Q"}, "model.safetensors", "column answer is missing"), (MATH[0], "none", "has no weights")],
+    [({"question": "Q"}, True, "column answer is missing"), (MATH[0], False, "has no weights")],
 )
 def test_what_is_wrong_is_told_before_a_model_is_loaded(
-    row: dict[str, Any], weights: str, message: str, tmp_path: Path
+    row: dict[str, Any], weights: bool, message: str, tiny_model: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / weights).touch()
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    if not weights:
+        (model / "model.safetensors").unlink()
     files = {"math": write(tmp_path / "math.jsonl", [row])}
-    config = resolved_config(model={"name": str(tmp_path)}, benchmarks={"source": "files", "path": str(tmp_path)})
+    sections = {"model": {"name": str(model)}, "benchmarks": {"source": "files", "path": str(tmp_path)}}
     with WorkerProcess("rrr_workers.roles.benchmark", tmp_path / "log") as worker:
-        worker.start(config, {"model": str(tmp_path), "tasks": ["math"], "files": files, "date": "2026-01-02"})
+        options = {"model": str(model), "tasks": ["math"], "files": files, "date": "2026-01-02"}
+        worker.start(resolved_config(**sections), options)
         assert worker.read_until("hello")
         fatal = worker.read(60)
     assert fatal is not None

@@ -351,7 +351,7 @@ def test_mistakes_in_the_task_section_are_user_errors(values: dict[str, Any], me
 
 def test_templates_in_force() -> None:
     task = load_task(section(prompts={"system": "Be brief. {{}}", "retry": "Again."})).task
-    assert set(templates(task)) == {"system", "question", "reflection", "retry"}
+    assert set(templates(task)) == {"system", "question", "reflection", "retry", "bare_retry", "hint"}
     assert templates(task)["retry"] == "Again."
 
 

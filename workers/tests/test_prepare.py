@@ -362,7 +362,7 @@ def test_the_role_as_a_process(tmp_path: Path) -> None:
         assert worker.read() == {"type": "bye", "reason": "stopped"}
     assert (result["read"], result["unused"], result["skipped_examples"]) == (200, 0, [])
     assert len(read(tmp_path / "out" / "train.jsonl")) == result["train"]
-    assert set(result["prompts"]) == {"system", "question", "reflection", "retry"}
+    assert set(result["prompts"]) == {"system", "question", "reflection", "retry", "bare_retry", "hint"}
 
 
 def test_a_template_with_an_unknown_placeholder_stops_the_role(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rrr_workers.engines.sync import ROTATION, Named, SyncCheck, checkpoint_names
 from rrr_workers.errors import BugError, CallFailed
-from rrr_workers.training.sync import ROTATION, Named, SyncCheck, checkpoint_names
 
 LAYERS = 6
 ROWS = {"q_proj": 8, "k_proj": 4, "v_proj": 4, "gate_proj": 16, "up_proj": 16}

@@ -164,7 +164,7 @@ def test_weights_that_do_not_arrive_end_the_run(
     """An engine that takes no update is told at the first step after one; a matrix that is lost, within a rotation."""
     from vllm.model_executor.models.llama import LlamaForCausalLM
 
-    from rrr_workers.training.sync import ROTATION
+    from rrr_workers.engines.sync import ROTATION
 
     load = LlamaForCausalLM.load_weights
     loads = [0]

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rrr_workers.engines.sync import SyncCheck
 from rrr_workers.errors import BugError
-from rrr_workers.training.sync import SyncCheck
 
 
 class WeightsExtension:

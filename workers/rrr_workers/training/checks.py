@@ -1,6 +1,6 @@
 """What a run proves about itself: only reflections learn, and sampler and trainer compute the same probabilities.
 
-That the sampler has the trainer's weights is proved in sync.py.
+That the sampler has the trainer's weights is proved in engines/sync.py.
 """
 
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ def compute_dtype(config: Config) -> str:
 
 #: Mean |log-probability| gap that the two engines' arithmetic explains (train.max_logprob_difference). Measured at the
 #: same weights: 3e-7 in float32; in bfloat16 0.043 on average and 0.19 at the 99th percentile of tokens (SmolLM2-135M).
-#: In bfloat16 one stale step of a learning rate of 5e-7 changes less than that: sync.py is what sees it.
+#: In bfloat16 one stale step of a learning rate of 5e-7 changes less than that: engines/sync.py is what sees it.
 LOGPROB_LIMITS = {"float32": 2e-3, "bfloat16": 0.2}
 
 

@@ -13,10 +13,10 @@ from vllm import LLM, TokensPrompt
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, SamplingParams
 from rrr_workers.engines.chat import completion_of, vllm_params
+from rrr_workers.engines.sync import Named, SyncCheck, checkpoint_names
 from rrr_workers.engines.vllm_args import engine_arguments, is_cpu_backend
 from rrr_workers.errors import CallFailed
 from rrr_workers.training.config import compute_dtype
-from rrr_workers.training.sync import Named, SyncCheck, checkpoint_names
 
 _MOST_AT_ONCE = 1024
 

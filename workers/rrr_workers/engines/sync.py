@@ -1,8 +1,8 @@
 """Proof, bit for bit, that the engine samples with the trainer's weights.
 
 Log-probabilities can't tell in bfloat16: there, the two engines' rounding moves them by more than a stale step of a
-learning rate of 5e-7 does (config.LOGPROB_LIMITS). So every tensor that the trainer hands over is looked at again in
-the engine: all vectors at each update, and of the matrices a share that rotates, so that none waits longer than
+learning rate of 5e-7 does (training/config.py). So every tensor that the trainer hands over is looked at again in the
+engine: all vectors at each update, and of the matrices a share that rotates, so that none waits longer than
 ``ROTATION`` updates. What the engine fuses (query, key and value; gate and up) is compared by slice.
 """
 

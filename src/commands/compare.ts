@@ -4,11 +4,10 @@ import { renderDocumentHtml } from '../report/html.ts';
 import { renderDocumentMarkdown } from '../report/markdown.ts';
 import { describeRuns } from '../report/several/document.ts';
 import { aggregateRuns, type EvaluatedRun } from '../report/several/runs.ts';
-import { makeDirectory } from '../run/directory.ts';
-import { readJson, replaceFile, replaceJson } from '../run/files.ts';
+import { readJson } from '../run/files.ts';
 import { type FlatValues, fingerprint } from '../run/fingerprint.ts';
-import { type ReportFormat, reportIn, runPaths } from '../run/paths.ts';
-import { readRun } from '../stages/evaluate/report.ts';
+import { reportIn, runPaths } from '../run/paths.ts';
+import { readRun, writeForms } from '../stages/evaluate/report.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
 import { showPath } from '../terminal/command-line.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
@@ -36,12 +35,9 @@ export async function runCompare(
   ];
   if (out !== undefined) {
     const folder = resolveUserPath(context.cwd, out);
-    makeDirectory(folder, 'name another folder (--out)');
-    const path = (format: ReportFormat) => reportIn(folder, format);
-    replaceJson(path('json'), report);
-    replaceFile(path('md'), renderDocumentMarkdown(document));
-    replaceFile(path('html'), renderDocumentHtml(document));
-    lines.push('', `report: ${showPath(path('html'), context.cwd)}`);
+    const [md, html] = [renderDocumentMarkdown(document), renderDocumentHtml(document)];
+    writeForms(folder, { json: report, md, html });
+    lines.push('', `report: ${showPath(reportIn(folder, 'html'), context.cwd)}`);
   }
   return { text: lines.join('\n'), json: { ...report, sentences: document.sentences } };
 }

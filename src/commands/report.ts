@@ -1,6 +1,5 @@
 /** `rrr report RUN`: the report again, from the files of the run alone. */
-import { makeDirectory } from '../run/directory.ts';
-import { reportIn } from '../run/paths.ts';
+import { type ReportFormat, reportIn } from '../run/paths.ts';
 import { writeReport } from '../stages/evaluate/report.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
@@ -15,12 +14,8 @@ export interface ReportOptions {
 export async function runReport(context: Context, run: string, { out }: ReportOptions): Promise<Outcome> {
   const view = viewFrom(context, resolveUserPath(context.cwd, run));
   const folder = out === undefined ? view.paths.stage(evaluate.name) : resolveUserPath(context.cwd, out);
-  makeDirectory(folder, 'name another folder (--out)');
   const report = await writeReport(view.paths, folder);
   const { show } = await evaluate.load();
-  const paths = {
-    ...view.paths,
-    report: (format: Parameters<typeof reportIn>[1]) => reportIn(folder, format),
-  };
+  const paths = { ...view.paths, report: (format: ReportFormat) => reportIn(folder, format) };
   return show(report, { ...view, paths });
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -62,4 +62,21 @@ test('rrr compare joins seeds, and refuses a run named twice', async () => {
   });
   const again = await rrr('compare', 'runs/seed-1', 'runs/seed-1');
   expect(again).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('named twice') });
+});
+
+test('where there is no run, a report makes none', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'rrr-home-'));
+  for (const more of [[], ['--out', 'mine']]) {
+    const { exitCode, stderr } = await execa(
+      'node',
+      [resolve('dist/main.js'), 'report', 'nowhere', ...more],
+      {
+        cwd,
+        reject: false,
+      },
+    );
+    expect(stderr).toContain('holds no finished evaluation');
+    expect(exitCode).toBe(2);
+  }
+  expect(readdirSync(cwd)).toEqual([]);
 });

@@ -7,6 +7,7 @@ import { aggregate } from '../../report/aggregate.ts';
 import { renderHtml } from '../../report/html.ts';
 import { renderMarkdown } from '../../report/markdown.ts';
 import type { Report, ReportInput } from '../../report/report.ts';
+import { makeDirectory } from '../../run/directory.ts';
 import { readJson, replaceFile, replaceJson } from '../../run/files.ts';
 import { readLines, readQueries } from '../../run/journal.ts';
 import { readManifest } from '../../run/manifest.ts';
@@ -17,10 +18,19 @@ import { readForgetting } from '../benchmarks/results.ts';
 /** Into the run, or into another folder. Throws UserError where the run's evaluation is not complete. */
 export async function writeReport(paths: RunPaths, folder = paths.stage('eval')): Promise<Report> {
   const report = aggregate(await readRun(paths));
-  replaceJson(reportIn(folder, 'json'), report);
-  replaceFile(reportIn(folder, 'md'), renderMarkdown(report));
-  replaceFile(reportIn(folder, 'html'), renderHtml(report));
+  writeForms(folder, { json: report, md: renderMarkdown(report), html: renderHtml(report) });
   return report;
+}
+
+/** Of one report, into a folder that is made. */
+export function writeForms(
+  folder: string,
+  { json, md, html }: { json: unknown; md: string; html: string },
+): void {
+  makeDirectory(folder, 'name another folder (--out)');
+  replaceJson(reportIn(folder, 'json'), json);
+  replaceFile(reportIn(folder, 'md'), md);
+  replaceFile(reportIn(folder, 'html'), html);
 }
 
 /** All that a report of the run follows from. Throws as `writeReport` does. */

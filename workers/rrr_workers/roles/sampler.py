@@ -123,12 +123,11 @@ class SamplingRole:
         prompt = {} if episode.first is None else {"prompt": prompt_hash(self._loaded, query)}
         return {
             **prompt,
-            "first": episode.first and _with_prompt_tokens(attempt_json(episode.first), episode.first.completion),
+            "first": episode.first and attempt_json(episode.first),
             "rounds": [
                 {
-                    "reflection": each.reflection
-                    and _with_prompt_tokens(completion_json(each.reflection), each.reflection),
-                    "retry": _with_prompt_tokens(attempt_json(each.retry), each.retry.completion),
+                    "reflection": each.reflection and completion_json(each.reflection),
+                    "retry": attempt_json(each.retry),
                 }
                 for each in episode.rounds
             ],
@@ -158,7 +157,12 @@ class SamplingRole:
 
 def completion_json(done: Completion) -> dict[str, Any]:
     """``completion`` of src/protocol/methods.ts."""
-    return {"completion": done.text, "tokens": done.tokens, "finish_reason": done.finish_reason}
+    return {
+        "completion": done.text,
+        "tokens": done.tokens,
+        "prompt_tokens": done.prompt_tokens,
+        "finish_reason": done.finish_reason,
+    }
 
 
 def attempt_json(done: Attempt) -> dict[str, Any]:
@@ -166,10 +170,6 @@ def attempt_json(done: Attempt) -> dict[str, Any]:
     verdict = done.verdict
     judged = {"passed": verdict.passed, "kind": verdict.kind, "detail": verdict.detail}
     return {**completion_json(done.completion), "verdict": judged}
-
-
-def _with_prompt_tokens(told: dict[str, Any], done: Completion) -> dict[str, Any]:
-    return {**told, "prompt_tokens": done.prompt_tokens}
 
 
 async def build(config: Config, options: dict[str, Any]) -> Role:

@@ -1,37 +1,21 @@
 /** `rrr status` and `rrr logs` as another terminal runs them, on runs whose workers are fake_worker.py. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { execa } from 'execa';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { RunStatus } from '../../src/inspect/status.ts';
-import { findPython } from '../../src/launch/python.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { silentProgress } from '../../src/run/progress.ts';
 import { RecordedProgress } from '../../src/run/recorded-progress.ts';
 import { readStatusFile } from '../../src/run/status-file.ts';
+import { makeFakeHome } from '../fixtures/fake-home.ts';
 import { episode, step } from '../report/fixture.ts';
 import { expectGone, temporaryFolder } from '../workers/harness.ts';
 
-const MAIN = resolve('dist/main.js');
 const QUERIES = 60;
 
 /** A folder with a config, and the command line whose Python puts the fake in the place of every worker. */
 function makeHome() {
-  const cwd = temporaryFolder();
-  mkdirSync(join(cwd, 'model'));
-  writeFileSync(join(cwd, 'model/config.json'), '{}');
-  writeFileSync(
-    join(cwd, 'a.yaml'),
-    'model: {name: ./model}\ndata: {source: generator, rows: 100}\nworkers: {count: 2, max_in_flight: 1}\n',
-  );
-  const python = join(cwd, 'python');
-  writeFileSync(
-    python,
-    `#!/bin/sh\nPYTHONPATH=${resolve('test/fixtures')} exec ${findPython({})} "$1" "$2" fake_worker\n`,
-  );
-  chmodSync(python, 0o755);
-  const start = (args: string[], env = {}) =>
-    execa('node', [MAIN, ...args], { cwd, reject: false, env: { RRR_PYTHON: python, ...env } });
+  const { cwd, start } = makeFakeHome({ model: 'model' });
   const status = async (): Promise<RunStatus> =>
     JSON.parse((await start(['status', 'runs/a', '--json'])).stdout);
   return { cwd, paths: runPaths(join(cwd, 'runs/a')), start, status };

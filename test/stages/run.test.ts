@@ -1,41 +1,16 @@
 /** `rrr run` as a user runs it, with fake_worker.py in the place of every worker, held against the commands it stands for. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { join, resolve } from 'node:path';
-import { execa } from 'execa';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { findPython } from '../../src/launch/python.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { RUN_STAGES } from '../../src/stages/table.ts';
-import { expectGone, temporaryFolder } from '../workers/harness.ts';
+import { makeFakeHome } from '../fixtures/fake-home.ts';
+import { expectGone } from '../workers/harness.ts';
 
-const MAIN = resolve('dist/main.js');
 const COMMANDS = ['build-failures', 'train', 'eval'];
 
 function makeHome() {
-  const cwd = temporaryFolder();
-  mkdirSync(join(cwd, 'base'));
-  writeFileSync(join(cwd, 'base/config.json'), '{}');
-  writeFileSync(
-    join(cwd, 'a.yaml'),
-    'model: {name: ./base}\ndata: {source: generator, rows: 100}\ntrain: {steps: 6, checkpoint_every: 2}\nworkers: {count: 2, max_in_flight: 1}\n',
-  );
-  const python = join(cwd, 'python');
-  writeFileSync(
-    python,
-    // The module is the last word, after the number of ranks.
-    `#!/bin/sh\nPYTHONPATH=${resolve('test/fixtures')} exec ${findPython({})} "$1" "$2" fake_worker\n`,
-  );
-  chmodSync(python, 0o755);
-  const start = (args: string[], env = {}) =>
-    execa('node', [MAIN, ...args], { cwd, reject: false, env: { RRR_PYTHON: python, ...env } });
+  const { cwd, start } = makeFakeHome({ model: 'base', train: '{steps: 6, checkpoint_every: 2}' });
   const rrr = async (command: string, run: string, ...more: string[]) => {
     const { exitCode, stdout, stderr } = await start([
       command,

@@ -198,10 +198,10 @@ function resolveConfig(written: WrittenConfig, document: ConfigDocument, cwd: st
   if (isFolder(config.model.name)) config.model.name = absolute(config.model.name, 'model', 'name');
   if (config.eval.model !== undefined && isFolder(config.eval.model))
     config.eval.model = absolute(config.eval.model, 'eval', 'model');
-  config.eval.baselines = config.eval.baselines.map(({ model, ...baseline }, index) =>
-    model !== undefined && isFolder(model)
-      ? { ...baseline, model: absolute(model, 'eval', 'baselines', String(index), 'model') }
-      : { ...baseline, ...(model !== undefined && { model }) },
+  config.eval.baselines = config.eval.baselines.map((baseline, index) =>
+    baseline.model !== undefined && isFolder(baseline.model)
+      ? { ...baseline, model: absolute(baseline.model, 'eval', 'baselines', String(index), 'model') }
+      : baseline,
   );
   if (config.data.path !== undefined) config.data.path = absolute(config.data.path, 'data', 'path');
   if (config.benchmarks.path !== undefined)

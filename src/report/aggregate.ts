@@ -2,26 +2,35 @@
 import { addCounts } from '../counts.ts';
 import type { Tally } from '../run/records.ts';
 import { describeArm } from './arm-report.ts';
-import { armsOf, baselinesOf, type Comparison, comparisonsOf, controlsOf, SECOND_TRY } from './arms.ts';
+import {
+  armsOf,
+  baselinesOf,
+  type Comparison,
+  comparisonsOf,
+  controlsOf,
+  type Mode,
+  modesOf,
+  SECOND_TRY,
+} from './arms.ts';
 import { among, type Case, casesOf } from './cases.ts';
 import { compare } from './compare.ts';
+import { adjust } from './outcome.ts';
 import { paperRows } from './paper.ts';
 import type {
   ComparisonReport,
-  Decoding,
   DecodingReport,
   Example,
   FailureReport,
   Report,
   ReportInput,
 } from './report.ts';
-import { holm, mean, proportion } from './statistics.ts';
+import { mean, proportion } from './statistics.ts';
 import { aggregateTraining } from './training.ts';
 import { judge } from './verdict.ts';
 
 export function aggregate(input: ReportInput): Report {
   const reward = input.config.eval.model === undefined ? input.config.train.reward : null;
-  const decodings = input.config.eval.modes.map((decoding) => aggregateDecoding(decoding, input));
+  const decodings = modesOf(input.config.eval).map((mode) => aggregateDecoding(mode, input));
   adjust(decodings.flatMap(allComparisons));
   return {
     rrr: input.rrr,
@@ -41,14 +50,12 @@ export function aggregate(input: ReportInput): Report {
   };
 }
 
-function aggregateDecoding(decoding: Decoding, input: ReportInput): DecodingReport {
+function aggregateDecoding(mode: Mode, input: ReportInput): DecodingReport {
   const evaluation = input.config.eval;
-  const samples = decoding === 'sampled' ? evaluation.samples : 1;
   const arms = armsOf(evaluation);
-  const cases = casesOf(arms, { decoding, samples }, input);
+  const cases = casesOf(arms, mode, input);
   return {
-    decoding,
-    samples,
+    ...mode,
     comparisons: comparisonsOf(evaluation).map((comparison) => compare(comparison, cases)),
     controls: controlsOf(evaluation).map((control) => ({
       ...control,
@@ -66,11 +73,6 @@ function aggregateDecoding(decoding: Decoding, input: ReportInput): DecodingRepo
 /** All that the report gives a p-value for. */
 export function allComparisons({ comparisons, controls, baselines }: DecodingReport): ComparisonReport[] {
   return [...comparisons, ...controls.flatMap(({ gain, own }) => [gain, own]), ...baselines];
-}
-
-function adjust(comparisons: readonly ComparisonReport[]): void {
-  const adjusted = holm(comparisons.map(({ result }) => result.p_value));
-  for (const [index, comparison] of comparisons.entries()) comparison.adjusted_p = adjusted[index] as number;
 }
 
 function showExample({ id, fields, episodes }: Case, { before, after }: Comparison): Example[] {

@@ -18,7 +18,7 @@ export interface Arm {
   follows: Follows;
 }
 
-type Follows =
+export type Follows =
   /** Rounds of its own reflections and retries. */
   | { kind: 'reflect' }
   /** A retry that follows nothing, or the task's fixed hint. */
@@ -109,6 +109,17 @@ export function armsOf({ controls, baselines }: Pick<Config['eval'], 'controls' 
     ...controls.flatMap((control) => controlArms(control).arms),
     ...baselines.map(({ name }) => ({ name, model: name, failuresOf: null, follows: REFLECT })),
   ];
+}
+
+/** A decoding, and how many first tries a query has under it. */
+export interface Mode {
+  decoding: Config['eval']['modes'][number];
+  samples: number;
+}
+
+/** Greedy tries of a query are all the same: one is enough. */
+export function modesOf({ modes, samples }: Pick<Config['eval'], 'modes' | 'samples'>): Mode[] {
+  return modes.map((decoding) => ({ decoding, samples: decoding === 'sampled' ? samples : 1 }));
 }
 
 /** The arms whose records the arm needs before it can begin. */

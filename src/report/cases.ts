@@ -1,8 +1,7 @@
 /** The records of an evaluation, put together by query, and what passed in an episode. */
 import type { Attempt, EpisodeResult } from '../protocol/methods.ts';
-import type { EvalRecord } from '../run/records.ts';
-import { type Arm, BASE, type Comparison } from './arms.ts';
-import type { Decoding, Example, ReportInput } from './report.ts';
+import { type Arm, BASE, type Comparison, type Mode } from './arms.ts';
+import type { Example, ReportInput } from './report.ts';
 
 /** One sample of a query under one decoding: an episode for each arm that has one, by the arm's name. */
 export interface Case {
@@ -14,35 +13,23 @@ export interface Case {
 /** In the order of the samples and, within one, of the queries. Throws where an arm lacks a query that it must have. */
 export function casesOf(
   arms: readonly Arm[],
-  { decoding, samples }: { decoding: Decoding; samples: number },
+  { decoding, samples }: Mode,
   { queries, records }: Pick<ReportInput, 'queries' | 'records'>,
 ): Case[] {
+  const found = new Map<string, EpisodeResult>();
+  for (const { arm, sample, id, episode, ...record } of records)
+    if (record.decoding === decoding) found.set(`${arm} ${sample} ${id}`, episode);
   return Array.from({ length: samples }, (_, sample) =>
-    collectCases(
-      arms,
-      queries,
-      records.filter((record) => record.decoding === decoding && record.sample === sample),
-      decoding,
-    ),
+    queries.map(({ id, fields }) => {
+      const episodes: Case['episodes'] = {};
+      for (const arm of arms) {
+        const episode = found.get(`${arm.name} ${sample} ${id}`);
+        if (episode) episodes[arm.name] = episode;
+        else if (!mayLack(arm, episodes)) throw new Error(`no ${decoding} evaluation of query ${id}`);
+      }
+      return { id, fields, episodes };
+    }),
   ).flat();
-}
-
-function collectCases(
-  arms: readonly Arm[],
-  queries: ReportInput['queries'],
-  records: readonly EvalRecord[],
-  decoding: Decoding,
-): Case[] {
-  const found = new Map(records.map((record) => [`${record.arm} ${record.id}`, record.episode]));
-  return queries.map(({ id, fields }) => {
-    const episodes: Case['episodes'] = {};
-    for (const arm of arms) {
-      const episode = found.get(`${arm.name} ${id}`);
-      if (episode) episodes[arm.name] = episode;
-      else if (!mayLack(arm, episodes)) throw new Error(`no ${decoding} evaluation of query ${id}`);
-    }
-    return { id, fields, episodes };
-  });
 }
 
 /** Nothing follows a first try that passed, and a reflection that there is not can't be given. */

@@ -1,7 +1,17 @@
 /** The rows that the renderers share: what is compared, and what is known of the data, the failures and the training. */
 import { BASE, SECOND_TRY, TRAINED } from './arms.ts';
 import { describeForgetting, forgettingTable } from './forgetting.ts';
-import { compact, duration, paperNumber, percent, points, pValue, range, share } from './format.ts';
+import {
+  changeCells,
+  compact,
+  duration,
+  lowerFirst,
+  paperNumber,
+  percent,
+  pValue,
+  range,
+  share,
+} from './format.ts';
 import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport, Report } from './report.ts';
 import type { PairedComparison, Share } from './statistics.ts';
 import type { Table, TitledTable } from './table.ts';
@@ -29,14 +39,7 @@ function side(compared: PairedComparison, which: keyof BeforeAfter<unknown>): st
 }
 
 function change({ result, adjusted_p }: ComparisonReport): string[] {
-  return [
-    points(result.difference),
-    range(result.interval),
-    `${result.only_before}`,
-    `${result.only_after}`,
-    pValue(result.p_value),
-    pValue(adjusted_p),
-  ];
+  return [...changeCells(result), pValue(result.p_value), pValue(adjusted_p)];
 }
 
 /** What a decoding has beyond the main comparisons; tables that would be empty are left out. */
@@ -154,7 +157,7 @@ function kindTable(kinds: Record<string, BeforeAfter<number>>): Table {
 /** Tables of the verdicts of what was compared, each with its title. */
 export function kindTables({ comparisons }: DecodingReport): { title: string; table: Table }[] {
   return comparisons.flatMap(({ label, kinds }) =>
-    kinds ? [{ title: `${label[0]?.toLowerCase()}${label.slice(1)}`, table: kindTable(kinds) }] : [],
+    kinds ? [{ title: lowerFirst(label), table: kindTable(kinds) }] : [],
   );
 }
 

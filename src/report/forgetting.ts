@@ -1,9 +1,9 @@
 /** What general benchmarks say of training: the same items before and after, item by item. */
 import type { BenchmarkItem } from '../run/records.ts';
-import { percent, points, pValue, range } from './format.ts';
-import { type Outcome, outcomeOf } from './outcome.ts';
+import { changeCells, points, pValue, range, rateCells } from './format.ts';
+import { adjust, type Outcome, outcomeOf } from './outcome.ts';
 import type { BeforeAfter, Forgetting } from './report.ts';
-import { comparePaired, holm } from './statistics.ts';
+import { comparePaired } from './statistics.ts';
 import type { Table } from './table.ts';
 
 /** The items of a benchmark under each model. Both lists hold the same items, in any order. */
@@ -13,16 +13,19 @@ export interface BenchmarkItems extends BeforeAfter<readonly BenchmarkItem[]> {
 
 export function compareBenchmarks(benchmarks: readonly BenchmarkItems[]): Forgetting[] {
   const compared = benchmarks.map(compareBenchmark);
-  const adjusted = holm(compared.map(({ result }) => result.p_value));
-  return compared.map((each, index) => ({ ...each, adjusted_p: adjusted[index] as number }));
+  adjust(compared);
+  return compared;
 }
 
-function compareBenchmark({ task, before, after }: BenchmarkItems): Omit<Forgetting, 'adjusted_p'> {
+function compareBenchmark({ task, before, after }: BenchmarkItems): Forgetting {
   const later = new Map(after.map((item) => [item.id, item]));
   const pairs = before
     .map((item) => ({ before: item, after: later.get(item.id) as BenchmarkItem }))
     .filter((pair) => !pair.before.too_long && !pair.after.too_long);
   const passed = ({ score }: BenchmarkItem) => score === 1;
+  const result = comparePaired(
+    pairs.map((pair) => ({ before: passed(pair.before), after: passed(pair.after) })),
+  );
   return {
     task,
     items: before.length,
@@ -32,7 +35,8 @@ function compareBenchmark({ task, before, after }: BenchmarkItems): Omit<Forgett
       after: pairs.filter((pair) => pair.after.cut).length,
     },
     other_prompts: pairs.filter((pair) => pair.before.prompt !== pair.after.prompt).length,
-    result: comparePaired(pairs.map((pair) => ({ before: passed(pair.before), after: passed(pair.after) }))),
+    result,
+    adjusted_p: result.p_value,
   };
 }
 
@@ -44,13 +48,8 @@ export function forgettingTable(benchmarks: readonly Forgetting[]): Table {
     ],
     ...benchmarks.map(({ task, too_long, cut, result, adjusted_p }) => [
       task,
-      `${result.n}`,
-      `${percent(result.before.rate)} %`,
-      `${percent(result.after.rate)} %`,
-      points(result.difference),
-      range(result.interval),
-      `${result.only_before}`,
-      `${result.only_after}`,
+      ...rateCells(result),
+      ...changeCells(result),
       pValue(result.p_value),
       pValue(adjusted_p),
       `${too_long}`,

@@ -1,6 +1,6 @@
 /** Numbers as the renderers write them. */
 import type { PaperNumber } from './paper.ts';
-import type { Interval, Share } from './statistics.ts';
+import type { Interval, PairedComparison, Share } from './statistics.ts';
 
 export function percent(rate: number): string {
   return (100 * rate).toFixed(1).replace('-', '−');
@@ -42,4 +42,19 @@ export function duration(seconds: number): string {
 /** A number of any size in at most four digits: learning rates, gradients, log-probability differences. */
 export function compact(value: number): string {
   return Number(value.toPrecision(3)).toString();
+}
+
+/** Cells of a table: how many, and the shares before and after. */
+export function rateCells({ n, before, after }: PairedComparison): string[] {
+  return [`${n}`, `${percent(before.rate)} %`, `${percent(after.rate)} %`];
+}
+
+/** Cells of a table: the difference, its interval, and what passed on one side alone. */
+export function changeCells({ difference, interval, only_before, only_after }: PairedComparison): string[] {
+  return [points(difference), range(interval), `${only_before}`, `${only_after}`];
+}
+
+/** As it stands within a sentence. */
+export function lowerFirst(text: string): string {
+  return `${text[0]?.toLowerCase()}${text.slice(1)}`;
 }

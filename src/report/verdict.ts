@@ -1,6 +1,6 @@
 /** What a report's numbers say, in sentences a person can hold it to: losses as loudly as gains. */
 import type { Comparison, Control } from './arms.ts';
-import { percent, points, pValue, range } from './format.ts';
+import { lowerFirst, percent, points, pValue, range } from './format.ts';
 import { outcomeOf } from './outcome.ts';
 import type { ComparisonReport, ControlReport, Decoding, DecodingReport, Report } from './report.ts';
 import type { PairedComparison } from './statistics.ts';
@@ -41,7 +41,7 @@ const PLAIN: Record<Comparison['outcome'], (now: string, then: string) => string
 
 function say(decoding: Decoding, comparison: ComparisonReport): string {
   const { label, outcome, result } = comparison;
-  const start = `${DECODING_NAMES[decoding]}, ${lower(label)}:`;
+  const start = `${DECODING_NAMES[decoding]}, ${lowerFirst(label)}:`;
   if (result.n === 0) return `${start} the base model failed nothing, so there is nothing to compare.`;
   const { before, after } = result;
   const inHundred = (rate: number) => `${Math.round(100 * rate)}`;
@@ -84,21 +84,21 @@ function sayControls(report: DecodingReport): string[] {
   const said: string[] = [];
   if (retries.length > 0)
     said.push(
-      `${start}, after training: ${own}; ${list(retries)}. ${sayBest(bestOf(retries), gained ? RETRIES : SAY_NO_MORE)}`,
+      `${start}, after training: ${own}; ${list(retries)}. ${sayBest(bestOf(retries), gained ? RETRIES : undefined)}`,
     );
   if (sampling.length > 0)
     said.push(
-      `${start}, asked again: ${own}; ${list(sampling)}. ${sayBest(bestOf(sampling), gained ? SAMPLES : SAY_NO_MORE)}`,
+      `${start}, asked again: ${own}; ${list(sampling)}. ${sayBest(bestOf(sampling), gained ? SAMPLES : undefined)}`,
     );
   if (mixed.length > 0) {
-    const parts = mixed.map(({ label, gain }) => `${lower(label)}: ${points(gain.result.difference)}`);
+    const parts = mixed.map(({ label, gain }) => `${lowerFirst(label)}: ${points(gain.result.difference)}`);
     said.push(`${start}, who improved: of the change of ${points(difference)} points, ${parts.join('; ')}.`);
   }
   return said;
 }
 
 const list = (controls: readonly ControlReport[]) =>
-  controls.map(({ label, gain }) => `${lower(label)}: ${percent(gain.result.after.rate)} %`).join('; ');
+  controls.map(({ label, gain }) => `${lowerFirst(label)}: ${percent(gain.result.after.rate)} %`).join('; ');
 
 /** After training. */
 function bestOf(controls: readonly ControlReport[]): ControlReport {
@@ -116,17 +116,15 @@ const SAMPLES = {
   worse: 'where a verifier picks, sampling again does better',
   same: 'where a verifier picks, sampling again may do as well',
 };
-/** Nothing was gained that a control could explain. */
-const SAY_NO_MORE = { worse: '', same: '' };
-
-function sayBest({ label, own }: ControlReport, meaning: typeof RETRIES): string {
+/** `meaning`: where there is a gain that the control might explain. */
+function sayBest({ label, own }: ControlReport, meaning: typeof RETRIES | undefined): string {
   const outcome = outcomeOf(own);
-  const over = `${lower(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
-  const end = (means: string) => (means === '' ? '.' : `: ${means}.`);
+  const over = `${lowerFirst(label)}: ${points(own.result.difference)} points, ${sayStatistics(own)}`;
+  const end = (means: string | undefined) => (means === undefined ? '.' : `: ${means}.`);
   if (outcome === 'gain') return `Its own reflections are better than the best of these, ${over}.`;
   return outcome === 'loss'
-    ? `Its own reflections are worse than the best of these, ${over}${end(meaning.worse)}`
-    : `Its own reflections are not shown to be better than the best of these, ${over}${end(meaning.same)}`;
+    ? `Its own reflections are worse than the best of these, ${over}${end(meaning?.worse)}`
+    : `Its own reflections are not shown to be better than the best of these, ${over}${end(meaning?.same)}`;
 }
 
 function sayWhatIsMissing(decodings: readonly DecodingReport[]): string[] {
@@ -155,9 +153,7 @@ function sayReward(decodings: readonly DecodingReport[], reward: Report['reward'
   if (moved.length === 0) return `${start} none of its ${measures.length} measures is shown to have moved.`;
   const said = moved.map(
     ({ decoding, comparison: { label, result } }) =>
-      `${lower(label)}, ${decoding}, by ${points(result.difference)}`,
+      `${lowerFirst(label)}, ${decoding}, by ${points(result.difference)}`,
   );
   return `${start} and yet ${moved.length} of its ${measures.length} measures moved (points: ${said.join('; ')}). Training alone moves answers by so much: hold every gain against that, not against zero.`;
 }
-
-const lower = (text: string) => `${text[0]?.toLowerCase()}${text.slice(1)}`;

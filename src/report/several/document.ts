@@ -1,6 +1,6 @@
 /** What several runs say together, in sentences and tables. */
 
-import { percent, points, pValue, range } from '../format.ts';
+import { changeCells, percent, points, pValue, range, rateCells } from '../format.ts';
 import { outcomeOf } from '../outcome.ts';
 import type { PairedComparison } from '../statistics.ts';
 import type { TitledTable } from '../table.ts';
@@ -113,9 +113,7 @@ function joinedTables(group: JoinedGroup): TitledTable[] {
         .filter((comparison) => comparison.decoding === decoding)
         .map(({ label, result, differences, over_runs, adjusted_p }) => [
           label,
-          `${result.n}`,
-          `${percent(result.before.rate)} %`,
-          `${percent(result.after.rate)} %`,
+          ...rateCells(result),
           ...differences.map(points),
           points(over_runs.difference),
           over_runs.interval ? range(over_runs.interval) : 'not told',
@@ -149,13 +147,8 @@ function besideTable(rows: readonly BesideReport[]): TitledTable {
         one,
         other,
         `${label}, ${decoding}`,
-        `${result.n}`,
-        `${percent(result.before.rate)} %`,
-        `${percent(result.after.rate)} %`,
-        points(result.difference),
-        range(result.interval),
-        `${result.only_before}`,
-        `${result.only_after}`,
+        ...rateCells(result),
+        ...changeCells(result),
         pValue(adjusted_p),
         `${other_words}`,
       ]),

@@ -5,16 +5,18 @@ import {
   type Comparison,
   comparisonsOf,
   controlsOf,
+  modesOf,
   SECOND_TRY,
   TRAINED,
   TRAINED_ON_BASE,
 } from '../arms.ts';
 import { among, type Case, casesOf, PASSED } from '../cases.ts';
 import { triesOf } from '../compare.ts';
+import { adjust } from '../outcome.ts';
 import type { Decoding, ReportInput } from '../report.ts';
 import { compareRuns } from '../statistics/clustered.ts';
 import { compareTries } from '../statistics/tries.ts';
-import { holm, type Interval, type PairedComparison } from '../statistics.ts';
+import type { Interval, PairedComparison } from '../statistics.ts';
 
 export interface EvaluatedRun {
   /** As the command line named it. */
@@ -90,10 +92,12 @@ export interface TransferCell {
 
 export function aggregateRuns(runs: readonly EvaluatedRun[]): SeveralRuns {
   const evaluated = runs.map((run) => ({ ...run, cases: collect(run.input) }));
+  const beside = standBeside(evaluated);
+  adjust(beside);
   return {
     runs: evaluated.map(describe),
     joined: joinGroups(evaluated),
-    beside: adjusted(standBeside(evaluated)),
+    beside,
     transfer: measureTransfer(evaluated),
   };
 }
@@ -103,14 +107,8 @@ interface Evaluated extends EvaluatedRun {
 }
 
 function collect(input: ReportInput): Map<Decoding, Case[]> {
-  const { modes, samples } = input.config.eval;
   const arms = armsOf(input.config.eval);
-  return new Map(
-    modes.map((decoding) => [
-      decoding,
-      casesOf(arms, { decoding, samples: decoding === 'sampled' ? samples : 1 }, input),
-    ]),
-  );
+  return new Map(modesOf(input.config.eval).map((mode) => [mode.decoding, casesOf(arms, mode, input)]));
 }
 
 const rewardOf = ({ config }: ReportInput) =>
@@ -157,12 +155,13 @@ function joinGroup(group: readonly Evaluated[]): JoinedGroup {
       .filter(({ comparison }) => made(comparison))
       .map((each) => join(group, decoding, each)),
   );
+  adjust(comparisons);
   return {
     runs: group.map(({ name }) => name),
     seeds: group.map((run) => run.input.config.seed),
     task: input.config.task.name,
     reward: rewardOf(input),
-    comparisons: adjusted(comparisons),
+    comparisons,
   };
 }
 
@@ -279,11 +278,4 @@ function measureTransfer(runs: readonly Evaluated[]): TransferCell[] {
     );
   }
   return [...merged.values()].map(({ tries, ...cell }) => ({ ...cell, result: compareTries(tries) }));
-}
-
-function adjusted<T extends { result: PairedComparison; adjusted_p: number }>(
-  comparisons: readonly T[],
-): T[] {
-  const p = holm(comparisons.map(({ result }) => result.p_value));
-  return comparisons.map((comparison, index) => ({ ...comparison, adjusted_p: p[index] as number }));
 }

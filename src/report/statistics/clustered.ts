@@ -75,11 +75,7 @@ export function clusteredRate(queries: readonly Tries[]): ClusteredRate {
 /** A mean over queries of shares that are no counts of tries, such as pass@k; `tries` of a query made each. */
 export function meanOverQueries(shares: readonly number[], tries: number): Rate {
   const rate = mean(shares);
-  const queries = shares.length;
-  const same = shares.every((one) => one === shares[0]);
-  const effective = same
-    ? queries
-    : Math.max(queries, Math.min(queries * tries, effectiveTries(shares, rate)));
+  const effective = effectiveTries(shares, rate, shares.length * tries);
   return { rate, interval: wilsonInterval(rate * effective, effective) };
 }
 
@@ -88,11 +84,7 @@ function sideOf(queries: readonly Tries[]): Side {
   const means = counts.map(({ passed, tries }) => passed / tries);
   const tries = counts.reduce((sum, count) => sum + count.tries, 0);
   const rate = mean(means);
-  const same = means.every((one) => one === means[0]);
-  const effective = same
-    ? means.length
-    : Math.max(means.length, Math.min(tries, effectiveTries(means, rate)));
-  return { counts, means, rate, tries, effective };
+  return { counts, means, rate, tries, effective: effectiveTries(means, rate, tries) };
 }
 
 function passes(tries: Tries): number {
@@ -109,9 +101,12 @@ function withInterval({ means, effective, rate, tries }: Side, z = Z95): Cluster
   return { queries: means.length, tries, rate, interval: wilsonInterval(rate * effective, effective, z) };
 }
 
-function effectiveTries(means: readonly number[], rate: number): number {
+/** At most `tries`, at least the queries; see `clusteredRate`. */
+function effectiveTries(means: readonly number[], rate: number, tries: number): number {
+  const queries = means.length;
+  if (means.every((one) => one === means[0])) return queries;
   const effective = (rate * (1 - rate)) / standardError(means) ** 2;
-  return effective * (Z95 / studentQuantile(means.length - 1)) ** 2;
+  return Math.max(queries, Math.min(tries, effective * (Z95 / studentQuantile(queries - 1)) ** 2));
 }
 
 /** Of a mean, from the spread of its values, of which there are at least two. */

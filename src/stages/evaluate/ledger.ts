@@ -1,6 +1,6 @@
 /** RUN/eval/journal.jsonl: which episodes are done, and what of them later arms go on from. */
 import type { EpisodeResult, Query } from '../../protocol/methods.ts';
-import type { Arm } from '../../report/arms.ts';
+import type { Arm, Follows, Mode } from '../../report/arms.ts';
 import type { Decoding } from '../../report/report.ts';
 import { Journal } from '../../run/journal.ts';
 import { type EvalRecord, evalRecord } from '../../run/records.ts';
@@ -48,37 +48,19 @@ export class Ledger {
   }
 
   /** The arm's episodes that are not done. The arms that it needs are. */
-  owed(
-    arm: Arm,
-    modes: readonly { decoding: Decoding; samples: number }[],
-    queries: readonly Query[],
-  ): OwedEpisode[] {
+  owed(arm: Arm, modes: readonly Mode[], queries: readonly Query[]): OwedEpisode[] {
     return modes.flatMap(({ decoding, samples }) =>
       Array.from({ length: samples }, (_, sample) => this.#owedOf(arm, decoding, sample, queries)).flat(),
     );
   }
 
   #owedOf(arm: Arm, decoding: Decoding, sample: number, queries: readonly Query[]): OwedEpisode[] {
-    const { failuresOf, follows } = arm;
     const find = (name: string, { id }: Query) => this.#done.get(keyOf({ arm: name, decoding, sample, id }));
     const starts: OwedEpisode[] = queries.flatMap((query) => {
-      const failedAnswer = failuresOf === null ? null : find(failuresOf, query)?.failedAnswer;
+      const failedAnswer = arm.failuresOf === null ? null : find(arm.failuresOf, query)?.failedAnswer;
       return failedAnswer === undefined ? [] : [{ arm, decoding, sample, query, failedAnswer }];
     });
-    const prepared =
-      follows.kind === 'given'
-        ? giveReflections(
-            starts,
-            follows.on === 'another query',
-            (query) => find(follows.by, query)?.reflection,
-          )
-        : follows.kind === 'sample'
-          ? starts.map((start) => ({
-              ...start,
-              tokens: follows.spendAs === null ? 1 : (find(follows.spendAs, start.query)?.tokens ?? 1),
-            }))
-          : starts;
-    return prepared.filter(({ query }) => !find(arm.name, query));
+    return prepare(starts, arm.follows, find).filter(({ query }) => !find(arm.name, query));
   }
 
   #note({ episode, ...key }: EvalRecord): void {
@@ -89,6 +71,29 @@ export class Ledger {
       ...(reflection !== undefined && { reflection }),
       tokens: tokensAfterFirst(episode),
     });
+  }
+}
+
+/** Each with what follows its failed answer. `find`: what an arm has done with a query. */
+function prepare(
+  starts: readonly OwedEpisode[],
+  follows: Follows,
+  find: (arm: string, query: Query) => Done | undefined,
+): readonly OwedEpisode[] {
+  switch (follows.kind) {
+    case 'given':
+      return giveReflections(
+        starts,
+        follows.on === 'another query',
+        (query) => find(follows.by, query)?.reflection,
+      );
+    case 'sample': {
+      const { spendAs } = follows;
+      const tokensOf = (query: Query) => (spendAs === null ? 1 : (find(spendAs, query)?.tokens ?? 1));
+      return starts.map((start) => ({ ...start, tokens: tokensOf(start.query) }));
+    }
+    default:
+      return starts;
   }
 }
 

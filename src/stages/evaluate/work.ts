@@ -6,8 +6,8 @@ import type { Config } from '../../config/schema.ts';
 import { addCounts } from '../../counts.ts';
 import { UserError } from '../../errors.ts';
 import { episodeResult, type Query } from '../../protocol/methods.ts';
-import { type Arm, armsOf, BASE, needsOf, TRAINED } from '../../report/arms.ts';
-import type { Decoding, DecodingReport, Report } from '../../report/report.ts';
+import { type Arm, armsOf, BASE, modesOf, needsOf, TRAINED } from '../../report/arms.ts';
+import type { DecodingReport, Report } from '../../report/report.ts';
 import type { PairedComparison } from '../../report/statistics.ts';
 import { renderTerminal } from '../../report/terminal.ts';
 import { mainResult } from '../../report/verdict.ts';
@@ -24,7 +24,7 @@ import { writeReport } from './report.ts';
 export function plan(given: Config, paths: RunPaths, { test }: PlannedQueries): StagePlan {
   const config = withVllm(given);
   const arms = armsOf(config.eval);
-  const episodes = arms.length * modesOf(config).reduce((sum, { samples }) => sum + samples, 0);
+  const episodes = arms.length * modesOf(config.eval).reduce((sum, { samples }) => sum + samples, 0);
   return {
     work: {
       modes: config.eval.modes.join(', '),
@@ -146,11 +146,6 @@ function modelsOf(config: Config, paths: RunPaths): EvaluatedModel[] {
   ];
 }
 
-/** Greedy tries of a query are all the same: one is enough. */
-function modesOf({ eval: { modes, samples } }: Config): { decoding: Decoding; samples: number }[] {
-  return modes.map((decoding) => ({ decoding, samples: decoding === 'sampled' ? samples : 1 }));
-}
-
 /** The arms by model, each after those that it needs; the models change as seldom as that allows. */
 function inTurns(arms: readonly Arm[]): { model: string; arms: Arm[] }[] {
   const turns: { model: string; arms: Arm[] }[] = [];
@@ -187,7 +182,7 @@ async function runArms(
       const open = left.map(({ name }) => name);
       const ready = left.filter((arm) => !needsOf(arm).some((name) => open.includes(name)));
       left = left.filter((arm) => !ready.includes(arm));
-      const owed = ready.flatMap((arm) => ledger.owed(arm, modesOf(config), queries));
+      const owed = ready.flatMap((arm) => ledger.owed(arm, modesOf(config.eval), queries));
       if (owed.length === 0) continue;
       if (!pool) {
         progress.start(`loading the model ${found.label}`, null);

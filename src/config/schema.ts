@@ -324,6 +324,55 @@ const benchmarks = z.strictObject({
     .describe('Worked examples before each question; hellaswag and mmlu_pro have none.'),
 });
 
+const slurm = z.strictObject({
+  partition: z.string().min(1).optional(),
+  account: z.string().min(1).optional(),
+  qos: z.string().min(1).optional(),
+  constraint: z.string().min(1).optional().describe('Features that every node must have.'),
+  nodes: positiveInt.default(1).describe('Nodes of the job.'),
+  gpus_per_node: z.int().nonnegative().default(0).describe('GPUs of each node; 0 on CPU nodes.'),
+  gres: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('What is asked for on each node, such as gpu:h100:8. Default: gpu:<gpus_per_node>.'),
+  cpus_per_node: positiveInt.optional().describe('Default: all of each node.'),
+  mem: z
+    .string()
+    .regex(/^\d+[KMGT]?$/, 'a number with K, M, G or T')
+    .default('0')
+    .describe('Memory of each node, such as 500G; 0: all of it.'),
+  time: z
+    .string()
+    .regex(/^(\d+-)?\d+(:\d{2}){0,2}$/, 'minutes, H:MM:SS or D-H:MM:SS')
+    .optional()
+    .describe('Time limit, such as 24:00:00. Default: that of the partition.'),
+  signal_ahead_s: positiveInt
+    .default(120)
+    .describe('How long before the time limit the run writes a checkpoint and stops.'),
+  requeue: z
+    .boolean()
+    .default(true)
+    .describe('Go on in a new attempt after the time limit, preemption or the loss of a node.'),
+  sbatch: z.array(z.string().min(1)).default([]).describe('More options of sbatch, such as --exclusive.'),
+  srun: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('More options of every srun, such as --container-image=rrr.sqsh.'),
+  setup: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Lines of shell before the run starts, such as module load cuda.'),
+});
+
+const launch = z.strictObject({
+  kind: z
+    .enum(['local', 'slurm'])
+    .default('local')
+    .describe('slurm: workers and trainer are steps of the Slurm job that rrr runs in.'),
+  slurm: slurm.prefault({}),
+});
+
 export const configSchema = z.strictObject({
   seed: z
     .int()
@@ -344,6 +393,7 @@ export const configSchema = z.strictObject({
   train: train.prefault({}),
   eval: evaluation.prefault({}),
   benchmarks: benchmarks.prefault({}),
+  launch: launch.prefault({}),
 });
 
 /** A config as written, with the schema's defaults. */

@@ -50,7 +50,10 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     train.devices train.processes train.sharding train.checkpoint_every train.checkpoint_minutes
     train.keep_checkpoints train.max_restarts train.step_timeout_s train.gpu_memory_utilization
     train.engine_sleep train.report_to
-    eval.samples eval.controls eval.baselines eval.examples`,
+    eval.samples eval.controls eval.baselines eval.examples
+    launch.kind launch.slurm.partition launch.slurm.account launch.slurm.qos launch.slurm.constraint launch.slurm.nodes
+    launch.slurm.gpus_per_node launch.slurm.gres launch.slurm.cpus_per_node launch.slurm.mem launch.slurm.time
+    launch.slurm.signal_ahead_s launch.slurm.requeue launch.slurm.sbatch launch.slurm.srun launch.slurm.setup`,
   ],
 ];
 

@@ -227,6 +227,37 @@ class Benchmarks(BaseModel):
     shots: Shots
 
 
+class Slurm(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    nodes: int
+    gpus_per_node: int
+    gres: str | None = None
+    cpus_per_node: int | None = None
+    mem: str
+    time: str | None = None
+    signal_ahead_s: int
+    requeue: bool
+    sbatch: list[str]
+    srun: list[str]
+    setup: list[str]
+
+
+class Launch(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+        frozen=True,
+    )
+    kind: Literal['local', 'slurm']
+    slurm: Slurm
+
+
 class Config(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -244,3 +275,4 @@ class Config(BaseModel):
     train: Train
     eval: Eval
     benchmarks: Benchmarks
+    launch: Launch

@@ -1,9 +1,5 @@
 /** `rrr doctor`: every check, none of which may fail the others. */
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { parseConfigDocument } from '../../config/document.ts';
 import { type ConfigRequest, loadConfig } from '../../config/load.ts';
-import { isRecord } from '../../config/set-value.ts';
 import { checkDisks, checkHubCache, checkRunDirectory } from './disks.ts';
 import { error, type Finding, type Findings, type Subject, warning } from './finding.ts';
 import { checkGpus } from './gpus.ts';
@@ -67,17 +63,8 @@ function readConfig(request: ConfigRequest | undefined, subject: Subject): Findi
   if (!request) return [];
   const { config, problems } = loadConfig(request);
   subject.config = config;
-  subject.launch = readLaunch(request);
   return problems.map(({ key, message, cure, place }) => {
     const where = place && `${place.source}:${place.line}:${place.column}`;
     return error('config_problem', [where, key, message].filter(Boolean).join(': '), cure);
   });
-}
-
-/** The section as it is written: the rest of the config may have problems. */
-function readLaunch({ file, sets, cwd }: ConfigRequest): unknown {
-  const path = resolve(cwd, file);
-  if (!existsSync(path)) return undefined;
-  const { value } = parseConfigDocument({ file, text: readFileSync(path, 'utf8'), sets, cwd });
-  return isRecord(value) ? value.launch : undefined;
 }

@@ -15,8 +15,6 @@ export interface Subject {
   env: NodeJS.ProcessEnv;
   /** Absent without a config, or where that has problems. */
   config?: Config | undefined;
-  /** The section `launch` as it was written. */
-  launch?: unknown;
   /** The run directory, absolute. */
   run: string;
 }

@@ -1,17 +1,10 @@
 /** The cluster: is there a Slurm, and has it the partition? */
 import { execa } from 'execa';
-import { z } from 'zod';
 import { PROGRAM_TIMEOUT_MS } from '../../setup/machine.ts';
 import { error, type Finding, type Subject, warning } from './finding.ts';
 
-const onSlurm = z.object({
-  kind: z.literal('slurm'),
-  slurm: z.object({ partition: z.string().optional() }).prefault({}),
-});
-
-export async function checkSlurm({ launch, env }: Subject): Promise<Finding[]> {
-  const asked = onSlurm.safeParse(launch);
-  if (!asked.success) return [];
+export async function checkSlurm({ config, env }: Subject): Promise<Finding[]> {
+  if (config?.launch.kind !== 'slurm') return [];
   const options = { env, reject: false, timeout: PROGRAM_TIMEOUT_MS } as const;
   const { failed, code, stdout, stderr } = await execa('sinfo', ['-h', '-o', '%P'], options);
   if (code === 'ENOENT') {
@@ -22,7 +15,7 @@ export async function checkSlurm({ launch, env }: Subject): Promise<Finding[]> {
     const why = stderr.split('\n')[0];
     return [warning('slurm_not_asked', `sinfo fails: ${why}`, "look at Slurm's controller: scontrol ping")];
   }
-  const { partition } = asked.data.slurm;
+  const { partition } = config.launch.slurm;
   // The default one is marked by a star.
   const partitions = stdout
     .split('\n')

@@ -1,6 +1,6 @@
 /** The disks: room, permission, and what the run directory's file system must be able to do. */
 import { accessSync, constants, existsSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import * as fs from 'node:fs/promises'; // an old Node has no statfs
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheFolder } from '../../launch/environment.ts';
@@ -21,7 +21,7 @@ export async function checkDisks({ run, env }: Subject): Promise<Finding[]> {
   ];
   const findings: Finding[] = [];
   for (const [what, path] of places) {
-    const { bavail, bsize } = await statfs(existing(path));
+    const { bavail, bsize } = await fs.statfs(existing(path));
     const gib = (bavail * bsize) / GIB;
     const found = `the disk of ${what} has ${gib.toFixed(2)} GiB left: ${path}`;
     if (gib < FULL_GIB) findings.push(error('disk_full', found, 'make room there, or name another place'));

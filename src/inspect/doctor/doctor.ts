@@ -1,10 +1,11 @@
 /** `rrr doctor`: every check, none of which may fail the others. */
 import { type ConfigRequest, loadConfig } from '../../config/load.ts';
+import { nodeTooOld } from '../../node-version.ts';
 import { checkDisks, checkHubCache, checkRunDirectory } from './disks.ts';
 import { error, type Finding, type Findings, type Subject, warning } from './finding.ts';
 import { checkGpus } from './gpus.ts';
 import { checkHub } from './hub.ts';
-import { checkLimits, checkNode, checkPort, checkTemporaryFolder } from './machine.ts';
+import { checkLimits, checkPort, checkTemporaryFolder } from './machine.ts';
 import { examinePython } from './python.ts';
 import { checkSlurm } from './slurm.ts';
 
@@ -26,7 +27,7 @@ const LEVELS = ['error', 'warning', 'info'];
 export async function examine({ config: request, run, env }: DoctorRequest): Promise<Diagnosis> {
   const subject: Subject = { env, run };
   const findings = [
-    ...(await attempt('Node', checkNode)),
+    ...(nodeTooOld ? [nodeTooOld] : []),
     ...(await attempt('the config', () => readConfig(request, subject))),
   ];
   // What the others find depends on it.

@@ -26,18 +26,21 @@ export async function checkGpus(subject: Subject, probe: Probe | undefined): Pro
     execa('nvidia-smi', args, { env: subject.env, reject: false, timeout: PROGRAM_TIMEOUT_MS });
   const { failed, code, stdout, stderr, shortMessage } = await smi(QUERY, PLAIN);
   const wanted = probe?.stack === 'cuda';
-  if (failed) {
-    const why =
-      code === 'ENOENT' ? 'there is no nvidia-smi' : (stdout || stderr || shortMessage)?.split('\n')[0];
-    // A machine without a GPU needs no driver.
-    if (!wanted && code === 'ENOENT') return [];
-    const judge = wanted ? error : warning;
-    const cure = "install NVIDIA's driver, or use the CPU: rrr setup --stack cpu";
-    return [judge('no_driver', `no GPU can be used: ${why}`, cure)];
-  }
-  const gpus = stdout.split('\n').filter(Boolean).map(parseGpu);
+  const gpus = failed
+    ? []
+    : stdout
+        .split('\n')
+        .map(parseGpu)
+        .filter(({ driver }) => /^\d/.test(driver));
   const [first] = gpus;
-  if (!first) return [];
+  if (!first) {
+    // A machine without a GPU needs no driver.
+    if (code === 'ENOENT' && !wanted) return [];
+    const said = (stdout || stderr || shortMessage || 'nothing').split('\n')[0];
+    const why = code === 'ENOENT' ? 'there is no nvidia-smi' : `nvidia-smi says: ${said}`;
+    const cure = "install NVIDIA's driver, or use the CPU: rrr setup --stack cpu";
+    return [(wanted ? error : warning)('no_driver', `no GPU can be used: ${why}`, cure)];
+  }
   return [
     ...judgeDriver(first, probe),
     ...judgeTorch(first, probe),

@@ -1,10 +1,9 @@
 /** Node, limits of the system, the temporary folder, the port. */
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import * as fs from 'node:fs/promises'; // an old Node has no statfs
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { isNodeTooOld, OLDEST_NODE } from '../../node-version.ts';
 import { error, type Finding, type Subject, warning } from './finding.ts';
 
 /** Of the path of a Unix socket (sun_path, less its end). */
@@ -14,12 +13,6 @@ const SOCKET_NAME = '/00000000-0000-0000-0000-000000000000'.length;
 const FEWEST_FILES = 4096;
 const SMALLEST_SHM_GIB = 1;
 const GIB = 2 ** 30;
-
-export function checkNode(): Finding[] {
-  if (!isNodeTooOld()) return [];
-  const found = `Node ${process.versions.node}: rrr needs ${OLDEST_NODE} or newer`;
-  return [error('node_too_old', found, `install Node.js ${OLDEST_NODE} or newer`)];
-}
 
 export function checkTemporaryFolder({ env }: Subject): Finding[] {
   const folder = env.VLLM_RPC_BASE_PATH ?? tmpdir();
@@ -44,7 +37,7 @@ export async function checkLimits(): Promise<Finding[]> {
     findings.push(warning('few_open_files', found, `raise the limit: ulimit -Hn ${FEWEST_FILES}`));
   }
   if (existsSync('/dev/shm')) {
-    const { blocks, bsize } = await statfs('/dev/shm');
+    const { blocks, bsize } = await fs.statfs('/dev/shm');
     const gib = (blocks * bsize) / GIB;
     if (gib < SMALLEST_SHM_GIB) {
       const found = `/dev/shm has ${gib.toFixed(2)} GiB, through which the processes of vLLM and NCCL talk`;

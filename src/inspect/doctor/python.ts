@@ -38,7 +38,7 @@ export async function examinePython({ config, env }: Subject): Promise<PythonFac
     execa(python, args, { env, reject: false, timeout: PROGRAM_TIMEOUT_MS, stdin: 'ignore' });
   const version = await run('-c', 'import sys; print(*sys.version_info[:2])');
   const [major = 0, minor = 0] = version.stdout.split(' ').map(Number);
-  if (version.failed || !Number.isInteger(minor)) {
+  if (version.failed || !Number.isInteger(major)) {
     const why = version.stderr.split('\n').at(-1) || version.shortMessage || version.stdout;
     return { findings: [error('no_python_environment', `${python} doesn't work: ${why}`, 'rrr setup')] };
   }

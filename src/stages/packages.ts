@@ -17,7 +17,7 @@ export function requirePackages(stages: readonly Stage[], config: Config, run: s
   if (missing.length === 0) return;
   const commands = left.filter((stage) => stage.packages?.(config).some((name) => missing.includes(name)));
   const who = commands.map(({ command }) => `rrr ${command}`).join(', ');
-  throw new UserError(`${who}: needs ${missing.join(', ')}, which this Python has not: ${python}`, {
+  throw new UserError(`${who}: this Python has no ${missing.join(', ')}: ${python}`, {
     cure: 'rrr setup --stack cpu, or --stack cuda on a machine with NVIDIA GPUs (in a clone RRR_STACK=cpu scripts/setup.sh)',
   });
 }

@@ -24,7 +24,7 @@ import { chooseStack, lacksAvx2, requireBasePython } from './machine.ts';
 const TORCH_CPU_INDEX = 'https://download.pytorch.org/whl/cpu';
 const PACKAGES_A_LINE = 40;
 const SIZES: Record<Stack, string> = {
-  cuda: 'about 10 GB, 5-15 minutes',
+  cuda: 'several GB, minutes',
   cpu: 'about 4 GB, 2-10 minutes',
   light: '0.7 GB, about a minute',
 };

@@ -20,8 +20,6 @@ case "$*" in
 esac
 `;
 
-export type SetupHome = ReturnType<typeof makeSetupHome>;
-
 export function makeSetupHome({ clone = false, gpus = 0 } = {}) {
   const folder = temporaryFolder();
   const rrr = join(folder, 'rrr');

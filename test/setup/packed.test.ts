@@ -37,7 +37,7 @@ const CONFIGS = 'node_modules/rrr/configs';
 function rrr(args: string[]) {
   const own = { RRR_CACHE: join(folder, 'cache'), RRR_PYTHON: undefined, RRR_STACK: undefined };
   const env = { ...own, PYTHONPATH: undefined, HF_HUB_OFFLINE: '1', PIP_NO_COMPILE: '1' };
-  return execa('node_modules/.bin/rrr', args, { cwd: folder, reject: false, env });
+  return execa(join(folder, 'node_modules/.bin/rrr'), args, { cwd: folder, reject: false, env });
 }
 
 async function ok(...args: string[]): Promise<string> {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { lockFile, type Stack } from '../../src/launch/environment.ts';
 import { makeSetupHome } from './fake-home.ts';
 
 test('the machine chooses the stack, a variable and an option before it', async () => {
@@ -96,4 +97,11 @@ test('a Python too old, or none, is told before anything is made', async () => {
   });
   expect(exitCode).toBe(2);
   expect(existsSync(cache)).toBe(false);
+});
+
+test('the light lock file holds the versions of the others', () => {
+  const versions = (stack: Stack) =>
+    [...readFileSync(lockFile(stack), 'utf8').matchAll(/^[^=]+==[^ \n]+/gm)].map(String);
+  for (const stack of ['cpu', 'cuda'] as const)
+    expect(versions(stack)).toEqual(expect.arrayContaining(versions('light')));
 });

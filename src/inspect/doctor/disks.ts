@@ -71,9 +71,13 @@ export function checkHubCache({ config, env }: Subject): Finding[] {
   }
 }
 
-function hubCache({ HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
-  const cache = XDG_CACHE_HOME || join(homedir(), '.cache');
-  return HF_HUB_CACHE || join(HF_HOME || join(cache, 'huggingface'), 'hub');
+function hubCache(env: NodeJS.ProcessEnv): string {
+  return env.HF_HUB_CACHE || join(hubHome(env), 'hub');
+}
+
+/** Where the hub's libraries keep the token and the cache. */
+export function hubHome({ HF_HOME, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
+  return HF_HOME || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
 }
 
 /** The nearest folder that is there. */

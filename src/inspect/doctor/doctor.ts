@@ -1,4 +1,5 @@
 /** `rrr doctor`: every check, none of which may fail the others. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConfigRequest, loadConfig } from '../../config/load.ts';
 import { nodeTooOld } from '../../node-version.ts';
 import { checkDisks, checkHubCache, checkRunDirectory } from './disks.ts';
@@ -22,6 +23,7 @@ export interface Diagnosis {
   findings: Finding[];
 }
 
+const LONGEST_MS = 60_000;
 const LEVELS = ['error', 'warning', 'info'];
 
 export async function examine({ config: request, run, env }: DoctorRequest): Promise<Diagnosis> {
@@ -49,14 +51,19 @@ export async function examine({ config: request, run, env }: DoctorRequest): Pro
   return { ok: findings.every(({ level }) => level !== 'error'), findings };
 }
 
-/** A check that fails says so, and the others go on. */
+/** A check that fails, or gets no answer from a disk or a driver, says so, and the others go on. */
 async function attempt(what: string, check: () => Findings): Promise<Finding[]> {
   try {
-    return await check();
+    return await Promise.race([check(), timeOut()]);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     return [warning('check_failed', `${what} could not be looked at: ${why}`, 'look at it by hand')];
   }
+}
+
+async function timeOut(): Promise<never> {
+  await sleep(LONGEST_MS, undefined, { ref: false });
+  throw new Error(`no answer within ${LONGEST_MS / 1000} s`);
 }
 
 /** Fills in the subject. */

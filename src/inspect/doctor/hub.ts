@@ -1,8 +1,8 @@
 /** The hub: may this user have the models and the data of the config? */
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
+import { hubHome } from './disks.ts';
 import { error, type Finding, info, type Subject } from './finding.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -85,12 +85,10 @@ async function ask({ kind, name, key }: Repository, env: NodeJS.ProcessEnv): Pro
 }
 
 function readToken(env: NodeJS.ProcessEnv): string | undefined {
-  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const file = env.HF_TOKEN_PATH || join(env.HF_HOME || join(cache, 'huggingface'), 'token');
   const token = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   if (token) return token.trim();
   try {
-    return readFileSync(file, 'utf8').trim() || undefined;
+    return readFileSync(env.HF_TOKEN_PATH || join(hubHome(env), 'token'), 'utf8').trim() || undefined;
   } catch {
     return undefined;
   }

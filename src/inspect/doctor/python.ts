@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
-import { findEnvironments, REQUIREMENTS, STACKS, WORKERS } from '../../launch/environment.ts';
+import { findEnvironments, madePython, REQUIREMENTS, STACKS, WORKERS } from '../../launch/environment.ts';
 import { findPython } from '../../launch/python.ts';
 import { findBasePython, lacksAvx2, PROGRAM_TIMEOUT_MS } from '../../setup/machine.ts';
 import { error, type Finding, info, type Subject, warning } from './finding.ts';
@@ -63,7 +63,7 @@ export async function examinePython({ config, env }: Subject): Promise<PythonFac
   const probe = probeResult.parse(JSON.parse(stdout));
   return {
     probe,
-    findings: [...judgePackages(probe, python, made !== undefined), ...judgeStack(probe, config)],
+    findings: [...judgePackages(probe, python, python === madePython(env)), ...judgeStack(probe, config)],
   };
 }
 

@@ -4,25 +4,27 @@
 import { existsSync } from 'node:fs';
 import { allExtensions } from 'dependency-cruiser';
 
-const BASE = ['counts.ts', 'errors.ts', 'text.ts', 'user-path.ts'];
+const BASE = ['counts.ts', 'errors.ts', 'node-version.ts', 'text.ts', 'user-path.ts'];
 const DATA = [...BASE, 'config', 'protocol'];
 const PROCESSES = [...DATA, 'launch', 'run', 'workers'];
-const WORK = [...PROCESSES, 'report', 'stages', 'inspect', 'terminal'];
+const WORK = [...PROCESSES, 'setup', 'report', 'stages', 'inspect', 'terminal'];
 
 /** @type {Record<string, string[]>} */
 const MAY_IMPORT = {
   'errors.ts': [],
   'counts.ts': [],
+  'node-version.ts': [],
   'text.ts': [],
   'user-path.ts': [],
   config: BASE,
   protocol: [...BASE, 'type config'],
   launch: [...BASE, 'type config', 'type protocol'],
+  setup: [...BASE, 'launch'],
   run: DATA,
   workers: [...DATA, 'launch', 'run'],
   report: ['counts.ts', 'text.ts', 'type config', 'type protocol', 'type run'],
   stages: [...PROCESSES, 'report'],
-  inspect: [...PROCESSES, 'report', 'stages/table.ts', 'type stages/stage.ts'],
+  inspect: [...PROCESSES, 'setup', 'report', 'stages/table.ts', 'type stages/stage.ts'],
   terminal: [...BASE, 'config', 'report/format.ts', 'run/progress.ts', 'type report', 'type run'],
   commands: WORK,
   'cli.ts': [...WORK, 'commands'],

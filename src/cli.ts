@@ -1,12 +1,15 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CompareOptions } from './commands/compare.ts';
+import type { DoctorOptions } from './commands/doctor.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { SetupOptions } from './commands/setup.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
+import { STACKS } from './launch/environment.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
@@ -93,6 +96,30 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--json', 'one JSON object a line')
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string, LogsOptions]>(async () => (await import('./commands/logs.ts')).runLogs));
+
+  program
+    .command('setup')
+    .description('make the Python environment of the workers; does nothing when nothing changed')
+    .addOption(
+      new Option(
+        '--stack <name>',
+        'cuda: vLLM for NVIDIA GPUs; cpu: vLLM for CPUs; light: neither, for data, tasks, reports and endpoints (default: by the machine)',
+      ).choices(STACKS),
+    )
+    .option('--tiny-model', 'also the model of --smoke and the demos, which takes minutes, once')
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[SetupOptions]>(async () => (await import('./commands/setup.ts')).runSetup));
+
+  program
+    .command('doctor')
+    .description('what is wrong with this machine, the set-up or the config; exit code 2 for an error')
+    .option('-c, --config <file>', 'also what this config needs')
+    .option('--set <key=value>', 'replace a value of the config; repeatable', collect)
+    .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
+    .option('--json', 'one JSON object on stdout')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[DoctorOptions]>(async () => (await import('./commands/doctor.ts')).runDoctor));
 
   const task = program.command('task').description('try a task before a run depends on it');
   addConfigOptions(task.command('check'))

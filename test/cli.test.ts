@@ -209,7 +209,7 @@ test('exit code 2 for a Python without the packages, with the set-up as its cure
   expect(first.stderr).toContain(
     "error: this Python can't run the workers: ModuleNotFoundError: No module named 'x'\n",
   );
-  expect(first.stderr).toContain('cure: scripts/setup.sh');
+  expect(first.stderr).toContain('cure: rrr setup');
   expect(first.exitCode).toBe(2);
   say("ImportError: cannot import name 'NotRequired' from 'typing' (/usr/lib/python3.9/typing.py)");
   expect((await start()).exitCode).toBe(2);

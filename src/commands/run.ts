@@ -2,6 +2,7 @@
 import { readManifest } from '../run/manifest.ts';
 import { runPaths } from '../run/paths.ts';
 import { executeStage } from '../stages/execute.ts';
+import { requirePackages } from '../stages/packages.ts';
 import { planStage } from '../stages/plan.ts';
 import { SamplerPools } from '../stages/sampler-pools.ts';
 import type { Stage } from '../stages/stage.ts';
@@ -27,6 +28,7 @@ export async function runAll(context: Context, options: RunOptions): Promise<Out
     const plans = await Promise.all(stages.map((stage) => planStage(stage, config, run, RUN_STAGES)));
     return { text: plans.map(renderPlan).join('\n\n'), json: { plans } };
   }
+  requirePackages(stages, config, run);
   if (smoke) prepareSmoke(smoke, options);
   const { stderr, signal } = context;
   const samplers = new SamplerPools();

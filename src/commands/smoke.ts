@@ -1,10 +1,10 @@
 /** `rrr run --smoke`: what a smoke run is made of, and what is said of it. */
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/schema.ts';
 import { SMOKE, SMOKE_TOKENS, smokeConfig } from '../config/smoke.ts';
 import { UserError } from '../errors.ts';
+import { tinyModelLink } from '../launch/environment.ts';
 import { makeDirectory } from '../run/directory.ts';
 import { readJson, replaceJson } from '../run/files.ts';
 import { readLivingHolder } from '../run/lock.ts';
@@ -14,7 +14,7 @@ import type { Context, Outcome } from '../terminal/context.ts';
 import { requireConfig } from '../terminal/require-config.ts';
 import { runDirectory, type StageOptions } from './stage.ts';
 
-const TINY = fileURLToPath(new URL('../../models/tiny', import.meta.url));
+const TINY = tinyModelLink(process.env);
 /** Makes a directory one of a smoke run, which the next one may replace. */
 const MARK = 'smoke.json';
 const MEANING = 'the numbers of a smoke run mean nothing: a tiny model, few rows, two steps';
@@ -29,7 +29,7 @@ export interface SmokeRun {
 export function planSmoke(context: Context, options: StageOptions): SmokeRun {
   if (!existsSync(join(TINY, 'config.json'))) {
     throw new UserError(`a smoke run needs the tiny model, and there is no ${TINY}`, {
-      cure: 'scripts/make-tiny-model.sh makes it, once, in about 8 minutes',
+      cure: 'rrr setup --tiny-model makes it, once, in about 8 minutes',
     });
   }
   // The models of the real run need not be on this machine.

@@ -35,7 +35,7 @@ function* checkModel({ model, python }: Config): Generator<Finding> {
     yield {
       keys: ['python'],
       message: `there is no ${python}`,
-      cure: 'correct the path, or remove the key to use the .venv that scripts/setup.sh makes',
+      cure: 'correct the path, or remove the key to use the one that rrr setup makes',
     };
   }
 }

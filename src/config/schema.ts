@@ -382,7 +382,7 @@ export const configSchema = z.strictObject({
   python: z
     .string()
     .optional()
-    .describe('The Python that runs the workers. Default: the one scripts/setup.sh made.'),
+    .describe('The Python that runs the workers. Default: the one that rrr setup made.'),
   model,
   task: task.prefault({}),
   data,

@@ -4,9 +4,10 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import type { Config } from '../config/schema.ts';
+import { WORKERS } from './environment.ts';
 import type { Launcher, LaunchRequest, WorkerProcess } from './launcher.ts';
 import { findPython } from './python.ts';
 
@@ -79,6 +80,8 @@ export class LocalLauncher implements Launcher {
 }
 
 const WORKER_ENV = {
+  // The workers are those that came with this rrr, whatever the Python.
+  PYTHONPATH: [WORKERS, process.env.PYTHONPATH].filter(Boolean).join(delimiter),
   PYTHONUNBUFFERED: '1',
   // A file of the working directory must not pass for a library.
   PYTHONSAFEPATH: '1',

@@ -6,6 +6,7 @@ import { beginAttempt, requireFinished } from '../run/attempt.ts';
 import type { Progress } from '../run/progress.ts';
 import { RecordedProgress } from '../run/recorded-progress.ts';
 import { WorkerEvents } from '../run/worker-events.ts';
+import { requirePackages } from './packages.ts';
 import { SamplerPools } from './sampler-pools.ts';
 import type { Stage } from './stage.ts';
 import { findStage } from './table.ts';
@@ -32,6 +33,7 @@ export interface StageRequest {
 export async function executeStage<Summary>(stage: Stage<Summary>, request: StageRequest): Promise<Summary> {
   const { run, signal } = request;
   for (const name of stage.needs(request.config)) requireFinished(run, findStage(name), request.config);
+  requirePackages([stage], request.config, run);
   const work = await stage.load();
   const attempt = beginAttempt({ ...request, stage });
   const { paths } = attempt;

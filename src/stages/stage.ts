@@ -20,6 +20,8 @@ export interface Stage<Summary = unknown> extends StageIdentity {
   flags?: readonly (readonly [flag: string, description: string])[];
   /** Names of the stages that must be finished first. */
   needs(config: Config): readonly string[];
+  /** Python packages beyond those of a light set-up that its workers need. */
+  packages?(config: Config): readonly string[];
   /** GPUs that it computes on itself, where no sampling worker of an earlier stage may be left. */
   gpus?(config: Config): readonly string[] | 'all';
   load(): Promise<StageWork<Summary>>;

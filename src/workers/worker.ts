@@ -217,7 +217,7 @@ export class Worker {
     this.#record({ event: 'hello', versions });
     if (protocol !== PROTOCOL_VERSION) {
       const message = `rrr speaks protocol ${PROTOCOL_VERSION}, its Python workers speak ${protocol}`;
-      const info = { type: 'user' as const, message, cure: 'scripts/setup.sh', retryable: false };
+      const info = { type: 'user' as const, message, cure: 'rrr setup', retryable: false };
       void this.#end(message, { info });
       return;
     }
@@ -280,7 +280,7 @@ function unfitPython(log: readonly string[]): ErrorInfo | undefined {
     : {
         type: 'user',
         message: `this Python can't run the workers: ${last}`,
-        cure: 'scripts/setup.sh makes one that can; python in the config, or RRR_PYTHON, names another',
+        cure: 'rrr setup makes one that can; python in the config, or RRR_PYTHON, names another',
         retryable: false,
       };
 }

@@ -1,12 +1,13 @@
 /** Real processes for the tests: the real launcher and guardian, with fake_worker.py in the place of every role. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
+import { WORKERS } from '../../src/launch/environment.ts';
 import type { Launcher, LaunchRequest, WorkerProcess } from '../../src/launch/launcher.ts';
 import { LocalLauncher } from '../../src/launch/local.ts';
 import { findPython } from '../../src/launch/python.ts';
@@ -46,7 +47,8 @@ export class FakeLauncher implements Launcher {
   readonly #local: Launcher;
 
   constructor(env: NodeJS.ProcessEnv = {}, logs = temporaryFolder()) {
-    this.#local = new LocalLauncher({ python: findPython({}), logs, env: { PYTHONPATH: FIXTURES, ...env } });
+    const path = [FIXTURES, WORKERS].join(delimiter);
+    this.#local = new LocalLauncher({ python: findPython({}), logs, env: { PYTHONPATH: path, ...env } });
     // Whatever a test does, none of its processes outlives it.
     onTestFinished(() => {
       for (const process of this.launched) process.signal('SIGKILL');

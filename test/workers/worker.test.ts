@@ -139,7 +139,7 @@ test.each([
 test('a worker that speaks another protocol is refused with the cure', async () => {
   const worker = makeWorker(new FakeLauncher({ FAKE_PROTOCOL: '1' }));
   const error = toRrrError(await worker.ready.catch((error) => error));
-  expect(error).toMatchObject({ name: 'UserError', cure: 'scripts/setup.sh' });
+  expect(error).toMatchObject({ name: 'UserError', cure: 'rrr setup' });
 });
 
 test('a worker that cannot start says why', async () => {

@@ -23,5 +23,5 @@ def parse_config(resolved: dict[str, Any]) -> Config:
         lines = [f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}" for issue in error.errors()]
         raise UserError(
             "the resolved config does not fit these workers:\n  " + "\n  ".join(lines),
-            cure="run the same version of rrr and of its workers: scripts/setup.sh",
+            cure="run the same version of rrr and of its workers: rrr setup",
         ) from None

@@ -23,4 +23,4 @@ def test_a_config_of_another_version_is_the_user_s_to_cure() -> None:
     del config["engine"]
     with pytest.raises(UserError, match=r"engine: Field required\n  workers.engine: Extra inputs") as caught:
         parse_config({**config, "workers": {**config["workers"], "engine": "vllm"}})
-    assert "scripts/setup.sh" in (caught.value.cure or "")
+    assert "rrr setup" in (caught.value.cure or "")

@@ -12,6 +12,7 @@ export const benchmarks: Stage<Forgetting[]> = {
   unit: 'benchmarks',
   // A model that another run trained needs no training here.
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
+  packages: () => ['vllm', 'lm_eval'],
   decides: (config) => {
     const { model } = config.eval;
     return {

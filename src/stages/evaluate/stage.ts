@@ -16,6 +16,7 @@ export const evaluate: Stage<Report> = {
   ],
   // A model that another run trained needs no training here.
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
+  packages: () => ['vllm'],
   decides: decideEvaluation,
   widen,
   load: () => import('./work.ts'),

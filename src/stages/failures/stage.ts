@@ -8,6 +8,7 @@ export const failures: Stage<FailuresSummary> = {
   description: 'sample the task, keep what the verifier rejects: the data set of failures',
   unit: 'queries',
   needs: () => [],
+  packages: ({ engine }) => (engine.name === 'vllm' ? ['vllm'] : []),
   decides: decideFailures,
   load: () => import('./work.ts'),
 };

@@ -14,6 +14,7 @@ export const train: Stage<TrainSummary> = {
     ],
   ],
   needs: () => ['failures'],
+  packages: () => ['torch', 'trl', 'vllm'],
   gpus: ({ train }) => train.devices ?? 'all',
   decides: decideTraining,
   load: () => import('./work.ts'),

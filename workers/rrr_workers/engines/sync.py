@@ -80,7 +80,7 @@ class SyncCheck:
             raise CallFailed(
                 f"the sampler does not have the trainer's weights at step {step + 1}: {problems[0]}{more}",
                 cure="weight updates don't reach vLLM: check that the pinned versions are installed "
-                "(scripts/setup.sh), then go on from the last checkpoint with --resume",
+                "(rrr setup), then go on from the last checkpoint with --resume",
             )
 
     def take_problems(self) -> list[str]:

@@ -138,7 +138,10 @@ def error_info(error: BaseException) -> ErrorInfo:
     elif isinstance(error, ModuleNotFoundError) and not f"{error.name}".startswith("rrr_workers"):
         traceback.print_exception(error)
         kind, message = "user", f"this Python ({sys.executable}) has no package {error.name}"
-        cure = "scripts/setup.sh makes one that has; python in the config, or RRR_PYTHON, names another"
+        cure = (
+            "rrr setup makes one that has (a light one lacks torch, TRL and vLLM: --stack cpu or cuda has them); "
+            "python in the config, or RRR_PYTHON, names another"
+        )
     else:
         traceback.print_exception(error)
         kind, message, cure = "bug", f"{type(error).__name__}: {error}", None

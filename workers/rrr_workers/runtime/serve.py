@@ -91,7 +91,7 @@ async def _start(inbox: "Inbox", build: Build) -> Role:
     if frame["protocol"] != PROTOCOL_VERSION:
         raise UserError(
             f"rrr speaks protocol {frame['protocol']}, its Python workers speak {PROTOCOL_VERSION}",
-            cure="update the workers: scripts/setup.sh",
+            cure="update the workers: rrr setup",
         )
     return await build(parse_config(frame["config"]), frame["options"])
 

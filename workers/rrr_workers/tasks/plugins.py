@@ -64,6 +64,6 @@ def _import(source: str, name: str) -> ModuleType:
         where = f" at {place.filename}:{place.lineno}" if not isinstance(error, ModuleNotFoundError) else ""
         raise UserError(
             f"task.name: {name} can't be imported: {type(error).__name__}: {error}{where}",
-            cure="the workers' Python must be able to import it: python in the config, or scripts/setup.sh's",
+            cure="the workers' Python must be able to import it: python in the config, or that of rrr setup",
         ) from error
     return module

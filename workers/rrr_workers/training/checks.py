@@ -40,7 +40,7 @@ def check_mask(trainer: Any, inputs: Mapping[str, Any], span_of: Mapping[tuple[i
         raise BugError(
             f"the loss mask is wrong: outside of the reflections the largest gradient is {result.outside:.3g} (must be "
             f"0), inside {result.inside:.3g}, and {int(idle.sum())} tokens of reflections have none",
-            cure="check that the pinned version of trl is installed: scripts/setup.sh",
+            cure="check that the pinned version of trl is installed: rrr setup",
         )
     largest = trainer.accelerator.gather(gradients.new_tensor([[result.inside, result.outside]])).amax(0).tolist()
     return MaskCheck(*largest)
@@ -137,6 +137,6 @@ class LogprobCheck:
         before = "" if self._at_start is None else f"; before the first update it was {self._at_start:.3g}"
         return CallFailed(
             f"the sampler does not have the trainer's weights at step {step + 1}: {measured}{before}",
-            cure="weight updates don't reach vLLM: check that the pinned versions are installed (scripts/setup.sh), "
+            cure="weight updates don't reach vLLM: check that the pinned versions are installed (rrr setup), "
             "then go on from the last checkpoint with --resume",
         )

@@ -52,8 +52,9 @@ class FunctionCallingOptions(BaseModel):
 
         others = vllm_parser_names()
         if name.removeprefix("vllm:") not in others:
+            known = ", ".join(["auto", *FORMATS, *(o for o in others if o not in FORMATS)])
             raise ValueError(
-                f"must be one of: {', '.join(['auto', *FORMATS, *(o for o in others if o not in FORMATS)])}"
+                f"must be one of: {known}" + ("" if others else "; those of vLLM only where vLLM is installed")
             )
         return name
 

@@ -1,0 +1,23 @@
+/** Whether the Python at hand can do a stage: refused before anything starts, or an hour of other stages is spent. */
+import type { Config } from '../config/schema.ts';
+import { UserError } from '../errors.ts';
+import { findPython, missingPackages } from '../launch/python.ts';
+import { readManifest } from '../run/manifest.ts';
+import { runPaths } from '../run/paths.ts';
+import type { Stage } from './stage.ts';
+
+/** Throws UserError where a stage of these that isn't finished in `run` needs a Python package that isn't installed. */
+export function requirePackages(stages: readonly Stage[], config: Config, run: string): void {
+  const finished = readManifest(runPaths(run))?.stages ?? {};
+  const left = stages.filter(({ name }) => finished[name]?.status !== 'finished');
+  const needed = [...new Set(left.flatMap((stage) => stage.packages?.(config) ?? []))];
+  if (needed.length === 0) return;
+  const python = findPython(config);
+  const missing = missingPackages(python, needed);
+  if (missing.length === 0) return;
+  const commands = left.filter((stage) => stage.packages?.(config).some((name) => missing.includes(name)));
+  const who = commands.map(({ command }) => `rrr ${command}`).join(', ');
+  throw new UserError(`${who}: this Python has no ${missing.join(', ')}: ${python}`, {
+    cure: 'rrr setup --stack cpu, or --stack cuda on a machine with NVIDIA GPUs (in a clone RRR_STACK=cpu scripts/setup.sh)',
+  });
+}

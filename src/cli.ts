@@ -1,12 +1,13 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CompareOptions } from './commands/compare.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
+import type { TryOptions } from './commands/try.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
@@ -74,6 +75,36 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--json', 'one JSON object on stdout, text for people on stderr')
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string[], CompareOptions]>(async () => (await import('./commands/compare.ts')).runCompare));
+
+  program
+    .command('try')
+    .description(
+      'one query before and after training: first answer, verdict, reflection, retry; as the evaluation asks it, and nothing is written',
+    )
+    .argument('<run>', 'the run directory')
+    .addOption(
+      new Option(
+        '--id <id>',
+        'a query of the test split (default: one that the base model failed)',
+      ).conflicts('query'),
+    )
+    .option('--query <json>', "a query of your own: the task's columns as JSON")
+    .addOption(
+      new Option(
+        '--model <which>',
+        'which of the two models (default: both, where there is a trained one)',
+      ).choices(['base', 'trained', 'both']),
+    )
+    .addOption(
+      new Option('--decoding <how>', 'default: sampled, unless the evaluation is greedy alone').choices([
+        'sampled',
+        'greedy',
+      ]),
+    )
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .addHelpText('after', `\nExample: rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`)
+    .action(runs<[string, TryOptions]>(async () => (await import('./commands/try.ts')).runTry));
 
   program
     .command('status')

@@ -129,6 +129,9 @@ export const taskCheckResult = z.object({
 });
 export type TaskCheckResult = z.output<typeof taskCheckResult>;
 
+/** query {text}: the query that the task makes of a row that a person typed; its fields as JSON text. */
+export const queryResult = z.object({ id: z.string(), fields: z.string() });
+
 /** stats {}: what is in the data, as a run would split it. */
 export const dataStatsResult = z.object({
   rows: count,

@@ -14,6 +14,8 @@ import { WorkerPool } from '../../src/workers/pool.ts';
 import { Worker } from '../../src/workers/worker.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
+/** A worker must run the package beside these tests, not one that happens to be installed. */
+const PACKAGE = fileURLToPath(new URL('../../workers', import.meta.url));
 
 // Every worker is a Python process, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 });
@@ -46,7 +48,11 @@ export class FakeLauncher implements Launcher {
   readonly #local: Launcher;
 
   constructor(env: NodeJS.ProcessEnv = {}, logs = temporaryFolder()) {
-    this.#local = new LocalLauncher({ python: findPython({}), logs, env: { PYTHONPATH: FIXTURES, ...env } });
+    this.#local = new LocalLauncher({
+      python: findPython({}),
+      logs,
+      env: { PYTHONPATH: `${FIXTURES}:${PACKAGE}`, ...env },
+    });
     // Whatever a test does, none of its processes outlives it.
     onTestFinished(() => {
       for (const process of this.launched) process.signal('SIGKILL');

@@ -6,6 +6,7 @@ import type { LogsOptions } from './commands/logs.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { StageOptions } from './commands/stage.ts';
+import type { StatusOptions } from './commands/status.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import type { TryOptions } from './commands/try.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
@@ -110,9 +111,11 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .command('status')
     .description('how a run stands, also while it runs: stage, pace, failures by kind, workers')
     .argument('<run>', 'the run directory')
-    .option('--json', 'one JSON object on stdout')
+    .option('--watch', 'show it again every second until the run ends, or until Ctrl-C')
+    .option('--json', 'one JSON object on stdout; with --watch one a line, whenever something has changed')
     .option('--verbose', 'stack traces of errors')
-    .action(runs<[string]>(async () => (await import('./commands/status.ts')).runStatus));
+    .addHelpText('after', '\nExample: rrr status runs/demo --watch')
+    .action(runs<[string, StatusOptions]>(async () => (await import('./commands/status.ts')).runStatus));
 
   program
     .command('logs')

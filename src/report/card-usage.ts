@@ -1,8 +1,17 @@
 /** How a trained model is served and asked: the part of its card that is run. */
-import type { CardInput } from './card.ts';
+import type { Config } from '../config/schema.ts';
+import type { PrepareResult } from '../protocol/methods.ts';
 import { block } from './markdown.ts';
 
-export function usage(input: CardInput): string[] {
+export interface UsageInput {
+  /** With adapter: of train/adapter, else of train/model. */
+  kind: 'model' | 'adapter';
+  /** The run's config, as it was trained. */
+  config: Config;
+  data: Pick<PrepareResult, 'prompts'>;
+}
+
+export function usage(input: UsageInput): string[] {
   return [
     'Serve it with vLLM (`MODEL` is this folder, or its id on the hub):',
     block(serve(input), 'sh'),
@@ -16,7 +25,7 @@ export function usage(input: CardInput): string[] {
   ];
 }
 
-function serve({ kind, config }: CardInput): string {
+function serve({ kind, config }: UsageInput): string {
   const { model } = config;
   const dtype = model.dtype === 'auto' ? '' : ` --dtype ${model.dtype}`;
   const options = `--max-model-len ${model.max_model_len}${dtype}`;
@@ -26,7 +35,7 @@ function serve({ kind, config }: CardInput): string {
   return `vllm serve ${base} --enable-lora --max-lora-rank ${rank} --lora-modules reflecting=MODEL ${options}`;
 }
 
-function ask({ config, data }: CardInput): string {
+function ask({ config, data }: UsageInput): string {
   const { question = '', reflection = '', retry = '', system } = data.prompts;
   const { temperature, top_p, max_answer_tokens, max_reflection_tokens } = config.sampling;
   const fields = [...new Set([question, reflection, retry, system].flatMap(placeholders))];

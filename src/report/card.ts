@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import type { Config } from '../config/schema.ts';
 import type { PrepareResult, TrainEvent } from '../protocol/methods.ts';
 import type { TrainSummary } from '../run/records.ts';
-import { usage } from './card-usage.ts';
+import { type UsageInput, usage } from './card-usage.ts';
 import { comparisonTable, controlTables, forgettingTables, STATISTICS_NOTE } from './facts.ts';
 import { compact, percent } from './format.ts';
 import { block, inline, list, table, titledTable } from './markdown.ts';
@@ -11,11 +11,7 @@ import type { DecodingReport, Report } from './report.ts';
 
 export type BaseFacts = Omit<Extract<TrainEvent, { kind: 'base' }>, 'kind'>;
 
-export interface CardInput {
-  /** With adapter: of train/adapter, else of train/model. */
-  kind: 'model' | 'adapter';
-  /** The run's config, as it was trained. */
-  config: Config;
+export interface CardInput extends UsageInput {
   base: BaseFacts | null;
   data: PrepareResult;
   /** Hex sha256 of the queries that were trained and tested on. */

@@ -1,15 +1,24 @@
 """Try, reflect, retry with any client: the chat is the one that training saw."""
 
+import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness import resolved_config
+from harness import PACKAGE, TESTS, resolved_config
 from rrr_workers.api import Verdict, reflect_retry
 from rrr_workers.config import parse_config
+from rrr_workers.engines.vllm_args import is_cpu_backend, prepare_environment
 from rrr_workers.episode import next_prompt
 from rrr_workers.tasks.base import Query
 from rrr_workers.tasks.registry import load_task
@@ -99,3 +108,51 @@ def test_it_needs_no_engine() -> None:
     code = "import sys, rrr_workers.api; print(sys.modules.keys() & {'torch', 'vllm', 'transformers', 'openai'})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a vLLM server that serves the tiny model as docs/using-the-model.md says."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["--served-model-name", "reflecting", "--max-model-len", "256", "--dtype", "float32"]
+    quick = ["--enforce-eager", "--kv-cache-memory-bytes", str(2**28), "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, TESTS / "serve_model.py", "--model", tiny_model, *arguments, *quick]
+    prepare_environment(1)
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 300
+        while not _answers(f"{url}/health"):
+            assert process.poll() is None, log.read_text()[-4000:]
+            assert time.monotonic() < deadline, log.read_text()[-4000:]
+            time.sleep(0.2)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not is_cpu_backend(), reason="the server of the test is one for CPUs")
+def test_the_lines_of_the_documentation_on_a_real_server(server: str) -> None:
+    page = (PACKAGE.parent / "docs" / "using-the-model.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert "http://localhost:8000" in code
+    code = code.replace("http://localhost:8000", server)
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    result, *tries = done.stdout.splitlines()
+    assert result.startswith(("passed ", "failed "))
+    assert tries[0].startswith("None -> ")
+    assert len(tries) == (1 if tries[0].endswith(" True") else 2)

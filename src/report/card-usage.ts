@@ -19,11 +19,14 @@ export function usage(input: UsageInput): string[] {
     block(ask(input), 'python'),
     ...(input.config.task.name === 'function_calling'
       ? [
-          'Give it the tools by `tools=[...]` where its chat template knows tools, and start the server without a parser for tool calls, so that the verifier sees what was written.',
+          'Give it the tools by `tools=[...]` where its chat template knows tools (`preamble` is then empty), and start the server without a parser for tool calls, so that the verifier sees what was written.',
         ]
       : []),
   ];
 }
+
+/** What vLLM takes for --max-lora-rank. */
+const LORA_RANKS = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 
 function serve({ kind, config }: UsageInput): string {
   const { model } = config;
@@ -31,8 +34,9 @@ function serve({ kind, config }: UsageInput): string {
   const options = `--max-model-len ${model.max_model_len}${dtype}`;
   if (kind === 'model') return `vllm serve MODEL --served-model-name reflecting ${options}`;
   const base = model.name.startsWith('/') ? 'BASE_MODEL' : model.name;
-  const rank = config.train.lora?.rank;
-  return `vllm serve ${base} --enable-lora --max-lora-rank ${rank} --lora-modules reflecting=MODEL ${options}`;
+  const rank = config.train.lora?.rank ?? 1;
+  const room = LORA_RANKS.find((most) => most >= rank) ?? rank;
+  return `vllm serve ${base} --enable-lora --max-lora-rank ${room} --lora-modules reflecting=MODEL ${options}`;
 }
 
 function ask({ config, data }: UsageInput): string {

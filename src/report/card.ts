@@ -62,7 +62,7 @@ export function renderCard(input: CardInput): string {
 const CONTROL_PROMPTS = ['bare_retry', 'hint'];
 
 /** The last part of a hub id or of a path. */
-export const shortName = (name: string) => name.split('/').at(-1) ?? name;
+const shortName = (name: string) => name.split('/').at(-1) ?? name;
 const isFolder = (name: string) => name.startsWith('/');
 
 /** "countdown", or the class of a user's own task. */

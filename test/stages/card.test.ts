@@ -104,7 +104,7 @@ test("the hub's library reads it", async () => {
     data: { ...input.config.data, source: 'hub' as const, dataset: 'Jiayi-Pan/Countdown-Tasks-3to4' },
     train: {
       ...input.config.train,
-      lora: { rank: 8, alpha: 16, dropout: 0, targets: ['q_proj'], base_dtype: 'float32' as const },
+      lora: { rank: 10, alpha: 16, dropout: 0, targets: ['q_proj'], base_dtype: 'float32' as const },
     },
   };
   const base = {
@@ -132,7 +132,7 @@ test("the hub's library reads it", async () => {
   ]);
   const adapter = renderCard({ ...facts, kind: 'adapter', config, base });
   expect((await readByHub(adapter)).data).toMatchObject({ library_name: 'peft' });
-  expect(adapter).toContain('vllm serve Qwen/Qwen2.5-1.5B-Instruct --enable-lora --max-lora-rank 8');
+  expect(adapter).toContain('vllm serve Qwen/Qwen2.5-1.5B-Instruct --enable-lora --max-lora-rank 16');
   const local = await readByHub(renderCard({ ...facts, evaluation: null }));
   expect(local.data).not.toHaveProperty('base_model');
   expect(local.data).not.toHaveProperty('license');

@@ -45,6 +45,9 @@ describe.each(['near.yaml', 'near-command.yaml'])('%s', (config) => {
     expect(first_try.after.n).toBe(first_try.before.n);
     expect(second_try.before.n).toBeGreaterThan(0);
     expect(readFileSync(join(run, 'eval/report.md'), 'utf8')).toContain('too_far');
+    const card = readFileSync(join(run, 'train/model/README.md'), 'utf8');
+    expect(card).toContain("Second try on the base model's failures");
+    expect([card.includes(run), card.includes(FOLDER)]).toEqual([false, false]);
     if (config === 'near.yaml') await tryAgain(run);
   });
 });

@@ -80,7 +80,7 @@ const SAYS = {
 function compare(episodes: Episodes, recorded: Episodes = {}): keyof typeof SAYS | null {
   const known = Object.keys(episodes).filter((arm) => arm in recorded);
   if (known.length === 0) return null;
-  const same = known.every((arm) => `${textsOf(episodes[arm])}` === `${textsOf(recorded[arm])}`);
+  const same = known.every((arm) => textsOf(episodes[arm]) === textsOf(recorded[arm]));
   return same ? 'same' : 'other';
 }
 

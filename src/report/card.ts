@@ -66,11 +66,11 @@ const shortName = (name: string) => name.split('/').at(-1) ?? name;
 const isFolder = (name: string) => name.startsWith('/');
 
 /** "countdown", or the class of a user's own task. */
-const taskName = ({ task }: Config) => shortName(task.name);
+const taskName = ({ task }: Config) => task.name.split(':').at(-1) ?? task.name;
 
 function nameOf({ kind, config }: CardInput): string {
-  const method = config.train.reward === 'shuffled' ? 'shuffled reward' : 'reflect, retry, reward';
-  return `${shortName(config.model.name)}, ${taskName(config)}, ${method}${kind === 'adapter' ? ', LoRA adapter' : ''}`;
+  const how = config.train.reward === 'shuffled' ? 'a shuffled reward' : 'reflect, retry, reward';
+  return `${shortName(config.model.name)}: ${how} on ${taskName(config)}${kind === 'adapter' ? ' (LoRA adapter)' : ''}`;
 }
 
 function metadata(input: CardInput) {
@@ -125,7 +125,7 @@ const fixed = (rate: number) => (100 * rate).toFixed(1);
 
 function describe({ kind, config }: CardInput): string {
   const base = isFolder(config.model.name)
-    ? `a model from a local folder, ${code(shortName(config.model.name))}`
+    ? `a model in a local folder, ${code(shortName(config.model.name))},`
     : code(config.model.name);
   const what = kind === 'adapter' ? 'A LoRA adapter of' : 'Made from';
   return [

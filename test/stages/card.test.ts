@@ -80,7 +80,7 @@ test('no path of this machine is in it', () => {
       evaluation: aggregate({ ...input, config, trainedModel: home }),
     });
     expect(card).not.toContain(home);
-    expect(card).toContain('near.py:Near');
+    expect(card).toContain('The task is `Near`.');
   }
 });
 

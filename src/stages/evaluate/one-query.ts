@@ -98,7 +98,7 @@ export async function chooseQuery(
 export async function askQuery(
   query: Query,
   decoding: Decoding,
-  models: readonly AskedModel[],
+  models: readonly string[],
   job: Omit<StageJob, 'samplers' | 'resumed' | 'options'>,
 ): Promise<Episodes> {
   const { config, paths, progress, signal } = job;
@@ -106,7 +106,7 @@ export async function askQuery(
   const episodes: Episodes = {};
   const samplers = new SamplerPools();
   try {
-    for (const { key, label, model } of modelsOf(config, paths).filter(({ key }) => isIn(models, key))) {
+    for (const { key, label, model } of modelsOf(config, paths).filter(({ key }) => models.includes(key))) {
       progress.start(`loading the model ${label}`, null);
       const pool = await samplers.take(model, { ...job, samplers, resumed: false, options: {} });
       progress.start(`asking the model ${label}`, null);
@@ -126,8 +126,6 @@ export async function askQuery(
     progress.finish();
   }
 }
-
-const isIn = (models: readonly string[], key: string) => models.includes(key);
 
 function failedAnswerOf(episode: EpisodeResult | undefined): string | undefined {
   return episode?.first && !firstPassed(episode) ? episode.first.completion : undefined;

@@ -12,17 +12,17 @@ export class Block {
   }
 
   show(text: string): void {
-    const { isTTY, columns = 80, rows = 24 } = this.#stream;
+    const { isTTY, columns, rows } = this.#stream;
     if (!isTTY) {
       this.#stream.write(`${this.#isFirst ? '' : '\n'}${text}\n`);
       this.#isFirst = false;
       return;
     }
-    // What is wrapped, or has left the screen, could not be cleared.
+    // What is wrapped, or has left the screen, could not be cleared. Some terminals have no size: they say 0.
     const lines = text
       .split('\n')
-      .slice(0, rows - 1)
-      .map((line) => line.slice(0, columns - 1));
+      .slice(0, (rows || 24) - 1)
+      .map((line) => line.slice(0, (columns || 80) - 1));
     this.#clear();
     this.#stream.write(`${lines.join('\n')}\n`);
     this.#height = lines.length;

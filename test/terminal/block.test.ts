@@ -38,6 +38,12 @@ test('on a terminal the new takes the place of the old, and the last one stays w
   expect(screen(text())).toEqual(['1', '2', '3', '4', 'the end, in full', '']);
 });
 
+test('a terminal without a size is one of 80 columns and 24 rows', () => {
+  const { block, text } = capture({ columns: 0, rows: 0 });
+  block.show('one\ntwo');
+  expect(screen(text())).toEqual(['one', 'two', '']);
+});
+
 test('elsewhere one stands below the other', () => {
   const { block, text } = capture();
   block.show('one\ntwo');

@@ -8,7 +8,9 @@ import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions } from './commands/setup.ts';
 import type { StageOptions } from './commands/stage.ts';
+import type { StatusOptions } from './commands/status.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
+import type { TryOptions } from './commands/try.ts';
 import { STACKS } from './launch/environment.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
@@ -79,12 +81,44 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .action(runs<[string[], CompareOptions]>(async () => (await import('./commands/compare.ts')).runCompare));
 
   program
+    .command('try')
+    .description(
+      'one query before and after training: first answer, verdict, reflection, retry; as the evaluation asks it, and nothing is written',
+    )
+    .argument('<run>', 'the run directory')
+    .addOption(
+      new Option(
+        '--id <id>',
+        'a query of the test split (default: one that the base model failed)',
+      ).conflicts('query'),
+    )
+    .option('--query <json>', "a query of your own: the task's columns as JSON")
+    .addOption(
+      new Option(
+        '--model <which>',
+        'which of the two models (default: both, where there is a trained one)',
+      ).choices(['base', 'trained', 'both']),
+    )
+    .addOption(
+      new Option('--decoding <how>', 'default: sampled, unless the evaluation is greedy alone').choices([
+        'sampled',
+        'greedy',
+      ]),
+    )
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .addHelpText('after', `\nExample: rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`)
+    .action(runs<[string, TryOptions]>(async () => (await import('./commands/try.ts')).runTry));
+
+  program
     .command('status')
     .description('how a run stands, also while it runs: stage, pace, failures by kind, workers')
     .argument('<run>', 'the run directory')
-    .option('--json', 'one JSON object on stdout')
+    .option('--watch', 'show it again every second until the run ends, or until Ctrl-C')
+    .option('--json', 'one JSON object on stdout; with --watch one a line, whenever something has changed')
     .option('--verbose', 'stack traces of errors')
-    .action(runs<[string]>(async () => (await import('./commands/status.ts')).runStatus));
+    .addHelpText('after', '\nExample: rrr status runs/demo --watch')
+    .action(runs<[string, StatusOptions]>(async () => (await import('./commands/status.ts')).runStatus));
 
   program
     .command('logs')

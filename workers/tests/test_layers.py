@@ -15,6 +15,7 @@ LAYERS = (
     ("training", "data"),
     ("runtime", "draws"),
     ("episode", "api"),
+    ("reflecting",),
     ("engines",),
     ("tasks",),
     ("config",),

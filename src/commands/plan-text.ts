@@ -105,7 +105,7 @@ function machine({ nodes, gpus, card }: Choice): string {
 }
 
 function renderCell(choice: Choice): string {
-  if (!choice.possible) return `impossible: ${choice.reason}`;
+  if (!choice.possible) return `impossible: ${(choice.least / GIB).toFixed(0)} GiB at the least`;
   const { lora, sharding, engine_sleep, needed, room, step_s } = choice;
   const way = lora ? `LoRA${lora.base_dtype === 'bfloat16' ? ' on bfloat16' : ''}` : 'all weights';
   const ways = [way, ...(sharding === 'none' ? [] : [sharding]), ...(engine_sleep ? ['engine sleeps'] : [])];

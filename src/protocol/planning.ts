@@ -87,7 +87,7 @@ const asked = {
 };
 
 const choice = z.discriminatedUnion('possible', [
-  z.object({ ...asked, possible: z.literal(false), reason: z.string() }),
+  z.object({ ...asked, possible: z.literal(false), least: size, reason: z.string() }),
   z.object({
     ...asked,
     possible: z.literal(true),

@@ -26,13 +26,13 @@ class Assumptions:
     request_tokens: float
     spread: float = 1.0
     prefix_hits: float = 0.75
-    mfu: float = 0.35
+    mfu: float = 0.13
     prefill_mfu: float = 0.4
     bandwidth_share: float = 0.6
-    engine_ms: float = 4.0
+    engine_ms: float = 5.6
     longest: float = 3.0
-    update_s: float = 3.0
-    start_s: float = 180.0
+    update_s: float = 0.4
+    start_s: float = 120.0
     network_gb_s: float = 40.0
 
     @property
@@ -45,6 +45,8 @@ class Assumptions:
         return self.reflection_prompt + self.reflection_tokens + self.request_tokens
 
 
+#: "Measured at 1.5B": by scripts/gpu-check.sh on one H100, docs/measured/h100.json. Up to 256 sequences at once wrote
+#: 45,702 tokens/s; a step of 64 reflections of 256 tokens and 128 retries of 64 took 4.68 s, of which 2.28 computed.
 _WHY = {
     "failure_rate": "share of first tries that fail",
     "train_queries": "queries to sample failures of",
@@ -56,13 +58,13 @@ _WHY = {
     "spread": "how alike queries are, alpha + beta of a beta distribution: far below 2 most fail always or never, far "
     "above 2 all fail about as often: a guess",
     "prefix_hits": "share of a reflection's and a retry's prompt found in the prefix cache (measured: 0.70 to 0.82)",
-    "mfu": "model FLOPs utilization of the trainer, counted as scripts/gpu-check.sh does: a guess",
+    "mfu": "model FLOPs utilization of the trainer (training/flops.py): measured at 1.5B",
     "prefill_mfu": "the same of vLLM while it reads prompts, or writes for many at once: a guess",
     "bandwidth_share": "share of the memory's bandwidth that vLLM reaches while it writes: a guess",
-    "engine_ms": "milliseconds that vLLM takes at least to write a token of each of its sequences: a guess",
+    "engine_ms": "milliseconds that vLLM takes at least to write a token of each of its sequences: measured at 1.5B",
     "longest": "tokens of the longest reflection or retry of a step over their mean, up to the limit: a guess",
-    "update_s": "seconds a step for the engine's new weights, checks and verdicts: a guess",
-    "start_s": "seconds until an engine or the trainer is ready, compilation included: a guess",
+    "update_s": "seconds a step and billion parameters for the engine's new weights and checks: measured at 1.5B",
+    "start_s": "seconds until an engine or the trainer is ready: about 80 were measured at 1.5B",
     "network_gb_s": "GB a second between a GPU and those of other machines: 400 Gb/s for each, less a fifth",
 }
 

@@ -36,6 +36,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Impossible:
+    least: int  # bytes of a GPU that the smallest way would need
     reason: str
 
 
@@ -54,7 +55,7 @@ def choose(model: Model, hardware: Hardware, *, tokens: int, batch_size: int) ->
     split = split or least_tensor_parallel(model, tokens, int(_SAMPLER_SHARE * hardware.card), hardware)
     setup = _first_fitting(model, hardware, base)
     if setup is None or split is None:
-        return Impossible(_why_not(model, hardware, base))
+        return _why_not(model, hardware, base)
     return Choice(setup, split, _reasons(model, hardware, setup, split))
 
 
@@ -97,7 +98,7 @@ def _shares(model: Model, hardware: Hardware, tokens: int) -> list[float]:
     return [each for each in dict.fromkeys((max(_DEFAULT_SHARE, wanted), wanted, least)) if each <= 1]
 
 
-def _why_not(model: Model, hardware: Hardware, base: Setup) -> str:
+def _why_not(model: Model, hardware: Hardware, base: Setup) -> Impossible:
     smallest = {}
     for lora in _loras(model):
         setups = [each for each in _setups(model, hardware, replace(base, lora=lora)) if each.gradient_checkpointing]
@@ -105,10 +106,11 @@ def _why_not(model: Model, hardware: Hardware, base: Setup) -> str:
             smallest[lora] = min(parts(model.shape, each).total for each in setups)
     if not smallest:
         needed = engine_bytes(model.shape, model.dtype, base.tokens)
-        return f"the engine alone needs {needed / GIB:.0f} GiB of a GPU beside the trainer"
+        return Impossible(needed, f"the engine alone needs {needed / GIB:.0f} GiB of a GPU beside the trainer")
     names = {None: "all weights", "float32": "LoRA", "bfloat16": "LoRA on bfloat16 weights"}
     told = [f"{names[lora.base if lora else None]} {size / GIB:.0f}" for lora, size in smallest.items()]
-    return f"GiB a GPU, at the least: {', '.join(told)}; there are {hardware.room / GIB:.0f}"
+    reason = f"GiB a GPU, at the least: {', '.join(told)}; there are {hardware.room / GIB:.0f}"
+    return Impossible(min(smallest.values()), reason)
 
 
 def _reasons(model: Model, hardware: Hardware, setup: Setup, split: int) -> dict[str, str]:
@@ -141,8 +143,8 @@ def _reasons(model: Model, hardware: Hardware, setup: Setup, split: int) -> dict
         reasons["engine_sleep"] = "engine and trainer do not fit at once"
     share, weights = _SAMPLER_SHARE * hardware.card / GIB, engine_bytes(shape, model.dtype, 0, split) / GIB
     reasons["tensor_parallel"] = (
-        f"{'one GPU holds' if split == 1 else f'{split} GPUs hold'} a sampling engine: of the {share:.1f} GiB that it has "
-        f"of each, weights and workspace take {weights:.1f}"
+        f"{'one GPU holds' if split == 1 else f'{split} GPUs hold'} a sampling engine: weights and workspace take "
+        f"{weights:.1f} of the {share:.1f} GiB that it has of each"
     )
     return reasons
 
@@ -158,7 +160,7 @@ def _described(config: Config, model: Model, hardware: Hardware) -> dict[str, An
     asked = {"model": model.name, "parameters": model.shape.parameters, "source": model.source}
     asked |= {"gpus": hardware.gpus, "nodes": hardware.nodes, "card": hardware.card}
     if isinstance(made, Impossible):
-        return {**asked, "possible": False, "reason": made.reason}
+        return {**asked, "possible": False, "least": made.least, "reason": made.reason}
     setup = made.setup
     assumed, _ = assume(config, Hints(train=1, test=1), {})
     step = None

@@ -89,7 +89,7 @@ def step_seconds(
         reflect=sampling_seconds(shape, engine, reflections, gpu, assumed, limits[0]),
         retry=sampling_seconds(shape, engine, retries, gpu, assumed, limits[1]),
         train=max(flops / (gpu.flops * assumed.mfu), _moved(shape, setup) / _link(setup, hardware, gpu, assumed)),
-        update=assumed.update_s,
+        update=assumed.update_s * shape.parameters / 1e9,
     )
 
 

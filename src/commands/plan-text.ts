@@ -100,8 +100,9 @@ export function renderTable(choices: readonly Choice[]): string {
     .join('\n');
 }
 
-function machine({ nodes, gpus, card }: Choice): string {
-  return `${nodes > 1 ? `${nodes} x ` : ''}${gpus} x ${Math.round(card / GIB)} GB`;
+function machine({ nodes, gpus, card, gpu }: Choice): string {
+  const name = gpu === null ? '' : ` (${gpu})`;
+  return `${nodes > 1 ? `${nodes} nodes of ` : ''}${gpus} x ${Math.round(card / GIB)} GB${name}`;
 }
 
 function renderCell(choice: Choice): string {

@@ -84,6 +84,8 @@ const asked = {
   gpus: size,
   nodes: size,
   card: size,
+  /** As in `hardware`. */
+  gpu: z.string().nullable(),
 };
 
 const choice = z.discriminatedUnion('possible', [

@@ -5,7 +5,7 @@ Imports neither torch nor pydantic: scripts/gpu_check reads the table without th
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rrr_workers.errors import UserError
 from rrr_workers.planning.nvidia_smi import MIB, query
@@ -91,7 +91,7 @@ def find_hardware(used: int, nodes: int = 1) -> Hardware:
     except (OSError, subprocess.CalledProcessError):
         found = []
     if not found:
-        hardware = parse_hardware("80", used, nodes)
-        return Hardware(hardware.gpu, hardware.card, hardware.gpus, nodes, "nvidia-smi sees no GPU here: --gpus 8x80")
+        why = "as many as the config uses, as nvidia-smi sees none here: --gpus names others"
+        return replace(parse_hardware("80", used, nodes), why=why)
     name, memory = min(found, key=lambda each: each[1])
     return Hardware(find_gpu(name), memory, len(found), nodes, f"nvidia-smi: {len(found)} x {name}")

@@ -159,6 +159,7 @@ def _described(config: Config, model: Model, hardware: Hardware) -> dict[str, An
     made = choose(model, hardware, tokens=config.model.max_model_len, batch_size=config.train.batch_size)
     asked = {"model": model.name, "parameters": model.shape.parameters, "source": model.source}
     asked |= {"gpus": hardware.gpus, "nodes": hardware.nodes, "card": hardware.card}
+    asked |= {"gpu": hardware.gpu.name if hardware.gpu else None}
     if isinstance(made, Impossible):
         return {**asked, "possible": False, "least": made.least, "reason": made.reason}
     setup = made.setup

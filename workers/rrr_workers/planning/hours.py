@@ -46,6 +46,8 @@ def sampling_seconds(
     shape: Shape, engine: Engine, load: Load, gpu: Gpu, assumed: Assumptions, limit: int | None = None
 ) -> float:
     """``limit``: of a completion's tokens; where it is given, nothing goes on before the longest has been written."""
+    if not load.completions:
+        return 0.0
     batch = engine.batch(shape, load)
     held = WIDTHS[engine.dtype] * shape.parameters + batch * cache_bytes(shape, engine.dtype, 1) * _context(load)
     peak = gpu.flops * assumed.prefill_mfu * engine.gpus

@@ -76,7 +76,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
   program
     .command('plan')
     .description(
-      'what a run would do and take: GPUs, memory, disk, hours, cost; nothing is started or fetched',
+      'what a run would do and take: GPUs, memory, disk, hours, cost; of the model its config.json alone is read',
     )
     .option('-c, --config <file>', 'the config, a YAML file')
     .option('--set <key=value>', 'replace a value of the config; repeatable', collect)
@@ -84,6 +84,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--gpus <n x GiB>', 'such as 8x80, 80 or 4xh100 (default: those that nvidia-smi sees)')
     .option('--nodes <n>', 'machines with so many GPUs each', parseCount)
     .option('--assume <name=number>', 'replace what is assumed; repeatable', collectNumbers)
+    .option('--like <run>', 'take failure rate and lengths from the failures of this run')
     .option('--price <number>', 'of a GPU hour, in any currency', parseNumber)
     .option('--table <task>', 'in place of a run: which of its models train on which GPUs, and how fast')
     .option('--json', 'one JSON object on stdout, text for people on stderr')

@@ -1,5 +1,5 @@
 /** `rrr plan` and `rrr init`: every model of the paper on every kind of machine, and the command lines. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -117,6 +117,28 @@ describe('the command lines', () => {
     expect(steps.hours * 3600).toBeCloseTo(180 + 1750 * resources.step.total);
     const rate = resources.assumptions.find(({ name }: { name: string }) => name === 'failure_rate');
     expect(rate).toMatchObject({ value: 0.5, why: expect.stringContaining('--assume') });
+  });
+
+  test('a run that has failures tells the failure rate and the lengths', async () => {
+    await init('--gpus', '8x80', '--out', 'mine.yaml');
+    mkdirSync(join(cwd, 'first/failures'), { recursive: true });
+    const counts = { queries: 9, kept: 9, failures: 9, too_long: 0, refused: 0, wasted_draws: 0, kinds: {} };
+    const summary = { ...counts, draws: 10, pass_rate: 0.25, prompt_tokens: 1230, completion_tokens: 4560 };
+    writeFileSync(join(cwd, 'first/failures/summary.json'), JSON.stringify(summary));
+    const args = ['plan', '-c', 'mine.yaml', '--json', '--assume', 'question_tokens=99'];
+    const { resources } = json((await rrr(...args, '--like', 'first')).stdout);
+    const told = Object.fromEntries(
+      resources.assumptions.map(({ name, value }: { name: string; value: number }) => [name, value]),
+    );
+    expect(told).toMatchObject({
+      failure_rate: 0.75,
+      question_tokens: 99,
+      answer_tokens: 456,
+      train_queries: 15000,
+    });
+    const own = json((await rrr(...args)).stdout).resources.assumptions;
+    const rate = own.find(({ name }: { name: string }) => name === 'failure_rate');
+    expect(rate).toMatchObject({ value: 0.683, why: expect.stringContaining('notes on the paper') });
   });
 
   test('what does not fit is a warning with its cure, and exit code 2', async () => {

@@ -79,8 +79,7 @@ function writtenFrom(folder: string, { cwd }: Context, { model, task, data }: In
 
 function heading(folder: string, { args }: Context, { out, gpus, nodes }: InitOptions): string {
   const file = out ?? 'FILE';
-  // Of several nodes the config itself says which.
-  const cards = gpus === undefined || nodes > 1 ? '' : ` --gpus ${gpus}`;
+  const cards = gpus === undefined ? '' : ` --gpus ${gpus}${nodes > 1 ? ` --nodes ${nodes}` : ''}`;
   return [
     `# yaml-language-server: $schema=${relative(folder, SCHEMA)}`,
     `# Written by: rrr ${args.join(' ')}`,

@@ -1,16 +1,23 @@
 /** `rrr plan`: what a whole run would do and take, before a GPU is booked; or which models train on which GPUs. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseConfig } from '../config/load.ts';
 import { isPaperTask, PAPER_MODELS, presetText } from '../config/preset.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { chooseSettings, estimateRun, type Gpus } from '../inspect/question.ts';
+import type { PlanParams } from '../protocol/planning.ts';
 import { armsOf } from '../report/arms.ts';
 import { percent } from '../report/format.ts';
 import { paperRowOf } from '../report/paper.ts';
+import { readRecord } from '../run/files.ts';
+import { runPaths } from '../run/paths.ts';
+import { failuresSummary } from '../run/records.ts';
 import { planStage } from '../stages/plan.ts';
 import { findStage, RUN_STAGES } from '../stages/table.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { requireConfig } from '../terminal/require-config.ts';
+import { resolveUserPath } from '../user-path.ts';
 import { renderResources, renderTable } from './plan-text.ts';
 import { renderPlan, runDirectory, type StageOptions } from './stage.ts';
 
@@ -20,6 +27,8 @@ export interface PlanOptions extends Omit<StageOptions, 'config'> {
   nodes?: number;
   assume?: Record<string, number>;
   price?: number;
+  /** A run whose failures tell how often and how long the model answers. Default: the run itself. */
+  like?: string;
   /** The task whose models are listed. */
   table?: string;
 }
@@ -53,7 +62,10 @@ export async function runPlan(context: Context, given: PlanOptions): Promise<Out
     gpus: options.gpus ?? (slurm ? `${slurm.gpus_per_node}x80` : null),
     nodes: options.nodes ?? slurm?.nodes ?? 1,
     queries: { train: queries.train, test: queries.test },
-    failure_rate: failureRate(config),
+    known: {
+      ...likeModel(config),
+      ...measured(options.like === undefined ? run : resolveUserPath(context.cwd, options.like)),
+    },
     arms: armsOf(config.eval),
     assume: options.assume ?? {},
   };
@@ -68,12 +80,25 @@ export async function runPlan(context: Context, given: PlanOptions): Promise<Out
   };
 }
 
-/** What is told of the model's first tries, if anything is. */
-function failureRate({ model, task }: Config): { value: number; source: string } | null {
+/** What the paper tells of such a model's first tries. */
+function likeModel({ model, task }: Config): PlanParams['known'] {
   const first = paperRowOf(task.name, model.name)?.first_try.before;
-  if (!first) return null;
-  const source = first.source === 'notes' ? 'notes on the paper' : 'recalled, unverified';
-  return { value: 1 - first.value / 100, source: `${percent(first.value / 100)} % of them pass (${source})` };
+  if (!first) return {};
+  const told = first.source === 'notes' ? 'notes on the paper' : 'recalled, unverified';
+  const source = `${percent(first.value / 100)} % of them pass (${told})`;
+  return { failure_rate: { value: 1 - first.value / 100, source } };
+}
+
+/** What a run's failures tell. */
+function measured(run: string): PlanParams['known'] {
+  const { failuresSummary: path } = runPaths(run);
+  if (!existsSync(path)) return {};
+  const { draws, pass_rate, prompt_tokens, completion_tokens } = readRecord(path, failuresSummary);
+  if (draws === 0 || pass_rate === null) return {};
+  const known = { failure_rate: 1 - pass_rate, question_tokens: prompt_tokens / draws };
+  const values = Object.entries({ ...known, answer_tokens: completion_tokens / draws });
+  const source = `the failures of ${basename(run)}`;
+  return Object.fromEntries(values.map(([name, value]) => [name, { value, source }]));
 }
 
 async function planTable({ signal, cwd }: Context, task: string): Promise<Outcome> {

@@ -112,7 +112,8 @@ export function presetText({ model, task, data, settings }: PresetRequest): stri
     },
   });
   const yaml = document.toString({ lineWidth: 0, flowCollectionPadding: false });
-  return withReasons(yaml, settings?.reasons ?? {}) + baselineLines(baselines);
+  const adapters = settings?.lora && { learning_rate: 'ten times that of all weights: a rule of thumb' };
+  return withReasons(yaml, { ...adapters, ...settings?.reasons }) + baselineLines(baselines);
 }
 
 function workersOf({ gpus, nodes, tensor_parallel }: Settings) {

@@ -9,8 +9,8 @@ export interface PlanParams {
   gpus: string | null;
   nodes: number;
   queries: { train: number | null; test: number | null };
-  /** Of a like model, and who says so; null: nobody does. */
-  failure_rate: { value: number; source: string } | null;
+  /** Values of assumptions that something tells, and what. */
+  known: Record<string, { value: number; source: string }>;
   /** Of report/arms.ts. */
   arms: readonly object[];
   assume: Record<string, number>;

@@ -221,7 +221,9 @@ def test_a_card_without_a_data_sheet_has_memory_and_no_hours() -> None:
 
 def test_every_assumption_is_shown_with_its_reason_and_can_be_set() -> None:
     config = config_of()
-    known, listed = assume(config, Hints(1000, 500, {"value": 0.9, "source": "a paper"}), {"mfu": 0.5})
+    known, listed = assume(
+        config, Hints(1000, 500, {"failure_rate": {"value": 0.9, "source": "a paper"}}), {"mfu": 0.5}
+    )
     assert [each["name"] for each in listed] == [field.name for field in fields(Assumptions)]
     assert all(each["why"] for each in listed)
     told = {each["name"]: each for each in listed}
@@ -361,7 +363,7 @@ def test_a_plan_needs_neither_torch_nor_vllm_nor_trl() -> None:
         "gpus": "8x80",
         "nodes": 1,
         "queries": {"train": 10, "test": 5},
-        "failure_rate": None,
+        "known": {},
         "arms": ARMS,
         "assume": {},
     }

@@ -2,7 +2,7 @@
 
     python -m rrr_workers.roles.plan      (frames on stdin and stdout: rrr_workers/runtime/frames.py)
 
-Methods ``plan`` {gpus, nodes, queries, failure_rate, arms, assume} and ``choose`` {models, hardware, fetch}; what they
+Methods ``plan`` {gpus, nodes, queries, known, arms, assume} and ``choose`` {models, hardware, fetch}; what they
 return is in src/protocol/methods.ts. Needs neither torch nor vLLM, and reads of a model its config.json alone.
 """
 
@@ -39,7 +39,7 @@ class PlanRole:
         config = self._config
         hardware = _hardware(params, used_gpus(config))
         model = find_model(config.model.name, config.model.revision, config.model.dtype)
-        hints = Hints(**params["queries"], failure_rate=params["failure_rate"])
+        hints = Hints(**params["queries"], known=params["known"])
         return estimate(config, model, hardware, hints, params["arms"], params["assume"])
 
     def _choose(self, params: dict[str, Any]) -> dict[str, Any]:

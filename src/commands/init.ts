@@ -44,7 +44,7 @@ export async function runInit(context: Context, options: InitOptions): Promise<O
   const text = heading(folder, context, options) + presetText({ ...written, settings });
   requireParsed(file, text, folder);
   const reasons = Object.entries(choice.reasons).map(([key, reason]) => `  ${key}: ${reason}`);
-  const on = `${choice.nodes > 1 ? `${choice.nodes} x ` : ''}${choice.gpus} GPUs of ${Math.round(choice.card / 2 ** 30)} GiB`;
+  const on = `${choice.nodes > 1 ? `${choice.nodes} nodes of ` : ''}${choice.gpus} x ${Math.round(choice.card / 2 ** 30)} GiB`;
   stderr.write(`${options.model} (${choice.source}) on ${on}:\n${reasons.join('\n')}\n`);
   const json = { file: out ?? null, config: text, choice };
   if (out === undefined) return { text: text.trimEnd(), json };

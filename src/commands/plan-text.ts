@@ -36,10 +36,14 @@ function memoryRows({ model, hardware, training, sampling, host, disk }: Resourc
     ...(lora === null ? [] : [`LoRA of rank ${lora}`]),
     `micro-batch ${micro_batch_size}`,
   ];
-  const billions = (model.parameters / 1e9).toFixed(2);
+  const { parameters } = model;
+  const size =
+    parameters >= 1e9
+      ? `${(parameters / 1e9).toFixed(2)} billion`
+      : `${(parameters / 1e6).toFixed(1)} million`;
   const each = `${nodes > 1 ? `${nodes} nodes of ` : ''}${gpus} x ${gib(card)} GiB${gpu === null ? '' : ` (${gpu})`}`;
   return [
-    ['model', `${model.name}, ${billions} billion parameters, ${model.dtype}; shape: ${model.source}`],
+    ['model', `${model.name}, ${size} parameters, ${model.dtype}; shape: ${model.source}`],
     ['GPUs', `${each}, of each ${gib(room)} GiB are planned with; ${why}`],
     ['training', ways.join(', ')],
     ['', `${gib(total)} GiB of each GPU at the fullest moment (${moment})${fits ? '' : ': DOES NOT FIT'}`],
@@ -57,7 +61,7 @@ function memoryRows({ model, hardware, training, sampling, host, disk }: Resourc
 function samplingText({ workers, gpus_each, share, weights, cache_tokens }: Resources['sampling']): string {
   const where = gpus_each === 1 ? 'a GPU each' : `${gpus_each} GPUs each`;
   const tokens = cache_tokens.toLocaleString('en');
-  return `${workers} workers, ${where}: ${gib(share)} GiB of it, ${gib(weights)} weights, a cache of ${tokens} tokens`;
+  return `${workers} worker${workers === 1 ? '' : 's'}, ${where}: ${gib(share)} GiB of it, ${gib(weights)} weights, a cache of ${tokens} tokens`;
 }
 
 function timeRows({ step, hours, gpu_hours, draws_a_query, kept }: Resources, price?: number): string[][] {

@@ -107,6 +107,12 @@ def test_engines_and_processes_that_have_no_gpu_are_told_of() -> None:
     assert "8 training processes need a GPU each" in told(small, "4x80", train={"processes": 8})[0][0]
 
 
+@pytest.mark.parametrize("train", [{"batch_size": 100}, {"micro_batch_size": 8}], ids=str)
+def test_a_batch_that_the_processes_cannot_share_is_refused(train: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="can't be shared by 64 processes"):
+        plan_of(config_of(train=train), "8x80", nodes=8)
+
+
 # Work: counts against simulations
 
 

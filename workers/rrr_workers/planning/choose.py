@@ -150,7 +150,7 @@ def _reasons(model: Model, hardware: Hardware, setup: Setup, split: int) -> dict
 
 
 def choices(config: Config, models: Sequence[Model], hardware: Sequence[Hardware]) -> list[dict[str, Any]]:
-    """``choicesResult`` of src/protocol/methods.ts: every model on each of ``hardware``, with the context, the batch
+    """``choicesResult`` of src/protocol/planning.ts: every model on each of ``hardware``, with the context, the batch
     and the tokens of ``config``."""
     return [_described(config, model, each) for model in models for each in hardware]
 

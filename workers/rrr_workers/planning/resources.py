@@ -66,16 +66,18 @@ def estimate(
     arms: Sequence[Mapping[str, Any]],
     given: Mapping[str, float],
 ) -> dict[str, Any]:
-    """``resourcesResult`` of src/protocol/methods.ts. Raises :class:`UserError` for what can't be planned."""
+    """``resourcesResult`` of src/protocol/planning.ts. Raises :class:`UserError` for what can't be planned."""
     assumed, listed = assume(config, hints, given)
     ranks = ranks_of(config, hardware)
-    if config.train.batch_size % ranks:
+    batch, micro = config.train.batch_size, config.train.micro_batch_size
+    if batch % (ranks * (micro or 1)):
+        each = "" if micro is None else f", {micro} at once (train.micro_batch_size)"
         raise UserError(
-            f"train.batch_size {config.train.batch_size} can't be shared by {ranks} processes",
-            cure="change train.batch_size, or plan with another number of GPUs (--gpus)",
+            f"train.batch_size {batch} can't be shared by {ranks} processes{each}",
+            cure="change train.batch_size or train.micro_batch_size, or plan with another number of GPUs (--gpus)",
         )
     setup = memory_setup(config, hardware.card, ranks=ranks, dtype=model.dtype)
-    if config.train.micro_batch_size is None:
+    if micro is None:
         setup = replace(setup, micro_batch_size=largest_micro_batch(model.shape, setup, hardware.room) or 1)
     draws, kept = draws_and_kept(config, assumed)
     return {

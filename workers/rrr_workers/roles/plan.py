@@ -3,7 +3,7 @@
     python -m rrr_workers.roles.plan      (frames on stdin and stdout: rrr_workers/runtime/frames.py)
 
 Methods ``plan`` {gpus, nodes, queries, known, arms, assume} and ``choose`` {models, hardware, fetch}; what they
-return is in src/protocol/methods.ts. Needs neither torch nor vLLM, and reads of a model its config.json alone.
+return is in src/protocol/planning.ts. Needs neither torch nor vLLM, and reads of a model its config.json alone.
 """
 
 import asyncio

@@ -14,6 +14,13 @@ import {
   type TaskCheckResult,
   taskCheckResult,
 } from '../protocol/methods.ts';
+import {
+  type Choice,
+  choicesResult,
+  type PlanParams,
+  type Resources,
+  resourcesResult,
+} from '../protocol/planning.ts';
 import { openLog } from '../run/log.ts';
 import { runPaths } from '../run/paths.ts';
 import { askWorker, type Question } from '../workers/ask.ts';
@@ -51,6 +58,30 @@ export async function readQuery(text: string, options: InspectOptions): Promise<
   const { id, fields } = queryResult.parse(await ask(question, options));
   return { id, index: 0, fields: new JsonText(fields) };
 }
+
+/** What the whole run takes, from the config.json of its model alone. */
+export async function estimateRun(params: PlanParams, options: InspectOptions): Promise<Resources> {
+  return resourcesResult.parse(await ask({ ...PLAN, method: 'plan', params: { ...params } }, options));
+}
+
+/** GPUs as --gpus and --nodes name them; null: those that nvidia-smi sees. */
+export interface Gpus {
+  gpus: string | null;
+  nodes: number;
+}
+
+/**
+ * For each of `models` on each of `hardware`, how it is best trained, with the context, the batch and the tokens of the
+ * config. `fetch`: the hub is asked for the shape of a model that isn't a folder.
+ */
+export async function chooseSettings(
+  params: { models: string[]; hardware: Gpus[]; fetch: boolean },
+  options: InspectOptions,
+): Promise<Choice[]> {
+  return choicesResult.parse(await ask({ ...PLAN, method: 'choose', params }, options)).choices;
+}
+
+const PLAN = { name: 'plan', module: 'rrr_workers.roles.plan' };
 
 async function ask(question: Question, options: InspectOptions): Promise<unknown> {
   return withoutRun(options, (worker) => askWorker(question, { ...options, ...worker }));

@@ -11,7 +11,7 @@ PACKAGE = Path(rrr_workers.__file__).parent
 #: Rooms of one line don't import each other.
 LAYERS = (
     ("roles",),
-    ("benchmarks",),
+    ("benchmarks", "planning"),
     ("training", "data"),
     ("runtime", "draws"),
     ("episode", "api"),

@@ -3,12 +3,16 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CompareOptions } from './commands/compare.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
+import type { InitOptions } from './commands/init.ts';
 import type { LogsOptions } from './commands/logs.ts';
+import type { PlanOptions } from './commands/plan.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions } from './commands/setup.ts';
 import type { StageOptions } from './commands/stage.ts';
+import type { StatusOptions } from './commands/status.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
+import type { TryOptions } from './commands/try.ts';
 import { STACKS } from './launch/environment.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
@@ -59,6 +63,40 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .action(runs<[RunOptions]>(async () => (await import('./commands/run.ts')).runAll));
 
   program
+    .command('init')
+    .description('write a config for a model, a task and GPUs, with the reason of each choice')
+    .requiredOption('--model <name>', 'a hub id, or a folder: ./folder')
+    .requiredOption(
+      '--task <task>',
+      'countdown, function_calling, path/to/file.py:Class or package.module:Class',
+    )
+    .option('--gpus <n x GiB>', 'such as 8x80 or 4xh100 (default: those that nvidia-smi sees)')
+    .option('--nodes <n>', 'machines with so many GPUs each', parseCount, 1)
+    .option('--data <file>', "a JSONL file, in place of the task's data on the hub")
+    .option('--out <file>', 'write it there (default: to stdout)')
+    .option('--json', 'one JSON object on stdout')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[InitOptions]>(async () => (await import('./commands/init.ts')).runInit));
+
+  program
+    .command('plan')
+    .description(
+      'what a run would do and take: GPUs, memory, disk, hours, cost; of the model its config.json alone is read',
+    )
+    .option('-c, --config <file>', 'the config, a YAML file')
+    .option('--set <key=value>', 'replace a value of the config; repeatable', collect)
+    .option('--run <dir>', 'the run directory (default: runs/<name of the config>)')
+    .option('--gpus <n x GiB>', 'such as 8x80, 80 or 4xh100 (default: those that nvidia-smi sees)')
+    .option('--nodes <n>', 'machines with so many GPUs each', parseCount)
+    .option('--assume <name=number>', 'replace what is assumed; repeatable', collectNumbers)
+    .option('--like <run>', 'take failure rate and lengths from the failures of this run')
+    .option('--price <number>', 'of a GPU hour, in any currency', parseNumber)
+    .option('--table <task>', 'in place of a run: which of its models train on which GPUs, and how fast')
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[PlanOptions]>(async () => (await import('./commands/plan.ts')).runPlan));
+
+  program
     .command('report')
     .description('count the report of a run again from its files, without any model')
     .argument('<run>', 'the run directory')
@@ -79,12 +117,44 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .action(runs<[string[], CompareOptions]>(async () => (await import('./commands/compare.ts')).runCompare));
 
   program
+    .command('try')
+    .description(
+      'one query before and after training: first answer, verdict, reflection, retry; as the evaluation asks it, and nothing is written',
+    )
+    .argument('<run>', 'the run directory')
+    .addOption(
+      new Option(
+        '--id <id>',
+        'a query of the test split (default: one that the base model failed)',
+      ).conflicts('query'),
+    )
+    .option('--query <json>', "a query of your own: the task's columns as JSON")
+    .addOption(
+      new Option(
+        '--model <which>',
+        'which of the two models (default: both, where there is a trained one)',
+      ).choices(['base', 'trained', 'both']),
+    )
+    .addOption(
+      new Option('--decoding <how>', 'default: sampled, unless the evaluation is greedy alone').choices([
+        'sampled',
+        'greedy',
+      ]),
+    )
+    .option('--json', 'one JSON object on stdout, text for people on stderr')
+    .option('--verbose', 'stack traces of errors')
+    .addHelpText('after', `\nExample: rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`)
+    .action(runs<[string, TryOptions]>(async () => (await import('./commands/try.ts')).runTry));
+
+  program
     .command('status')
     .description('how a run stands, also while it runs: stage, pace, failures by kind, workers')
     .argument('<run>', 'the run directory')
-    .option('--json', 'one JSON object on stdout')
+    .option('--watch', 'show it again every second until the run ends, or until Ctrl-C')
+    .option('--json', 'one JSON object on stdout; with --watch one a line, whenever something has changed')
     .option('--verbose', 'stack traces of errors')
-    .action(runs<[string]>(async () => (await import('./commands/status.ts')).runStatus));
+    .addHelpText('after', '\nExample: rrr status runs/demo --watch')
+    .action(runs<[string, StatusOptions]>(async () => (await import('./commands/status.ts')).runStatus));
 
   program
     .command('logs')
@@ -176,6 +246,17 @@ const collect = (value: string, previous: string[] = []) => [...previous, value]
 function parseCount(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
   return Number(text);
+}
+
+function parseNumber(text: string): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(number) || number < 0) throw new InvalidArgumentError('It must be a number from 0.');
+  return number;
+}
+
+function collectNumbers(text: string, previous: Record<string, number> = {}): Record<string, number> {
+  const [name = '', value] = text.split('=', 2);
+  return { ...previous, [name]: parseNumber(value ?? '') };
 }
 
 function readVersion(): string {

@@ -17,6 +17,8 @@ const BUG = 3;
 const INTERRUPTED = 130;
 const REPORT_IT =
   'this is a defect of rrr: please report it, with what the same command prints under --verbose; with a task of your own try rrr task check first';
+/** Commands that may go on for as long as a run does, and only look. */
+const WATCHING = ['logs', 'status'];
 /** By commander's code; its other errors say themselves what to write. */
 const USAGE_CURES: Record<string, string> = {
   'commander.missingMandatoryOptionValue':
@@ -64,8 +66,8 @@ function stopOnSignals(): AbortSignal {
       process.stderr.write('\n');
       process.exit(report(interruption));
     }
-    // A command that only follows a log has nothing to finish.
-    if (invocation.args[0] !== 'logs')
+    // A command that only watches has nothing to finish.
+    if (!WATCHING.includes(invocation.args[0] ?? ''))
       process.stderr.write(`\n${signal}: finishing what runs; once more to stop at once\n`);
     controller.abort(interruption);
   };

@@ -1,5 +1,5 @@
 /** A task of a user's own, in Python and with a verifier in JavaScript: the files that README.md shows, run for real. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -45,8 +45,41 @@ describe.each(['near.yaml', 'near-command.yaml'])('%s', (config) => {
     expect(first_try.after.n).toBe(first_try.before.n);
     expect(second_try.before.n).toBeGreaterThan(0);
     expect(readFileSync(join(run, 'eval/report.md'), 'utf8')).toContain('too_far');
+    const card = readFileSync(join(run, 'train/model/README.md'), 'utf8');
+    expect(card).toContain("Second try on the base model's failures");
+    expect([card.includes(run), card.includes(FOLDER)]).toEqual([false, false]);
+    if (config === 'near.yaml') await tryAgain(run);
   });
 });
+
+/** A query that the base model failed, typed: by its id and seeds these are the texts of the evaluation, in float32. */
+async function tryAgain(run: string): Promise<void> {
+  const lines = (file: string) =>
+    readFileSync(join(run, file), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  const journal = lines('eval/journal.jsonl');
+  const { id } = journal.find(({ arm, episode }) => arm === 'base' && !episode.first.verdict.passed);
+  const { fields } = lines('data/test.jsonl').find((query) => query.id === id);
+  const before = stateOf(run);
+  const { exitCode, stdout, stderr } = await rrr('try', run, '--query', JSON.stringify(fields), '--json');
+  expect(exitCode, stderr).toBe(0);
+  const shown = lastLine(stdout);
+  const recorded = journal.filter((record) => record.id === id).map(({ arm, episode }) => [arm, episode]);
+  expect(shown).toMatchObject({ id, evaluation: 'same', episodes: Object.fromEntries(recorded) });
+  expect(Object.keys(shown.episodes)).toEqual(['base', 'trained', 'trained_on_base']);
+  expect(stderr).toContain("the evaluation's own answers");
+  expect(stateOf(run)).toEqual(before);
+}
+
+/** Every file with its size and the time of its last change. */
+function stateOf(folder: string): [name: string, size: number, changed: number][] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => {
+    const { size, mtimeMs } = statSync(join(folder, name));
+    return [name, size, mtimeMs];
+  });
+}
 
 test('run --smoke: all stages with the tiny model, in a directory of its own', {
   timeout: 600_000,

@@ -1,8 +1,6 @@
-"""GPUs as nvidia-smi tells of them: those that CUDA_VISIBLE_DEVICES leaves in sight, and what they hold."""
+"""The GPUs of this machine, and what they hold."""
 
 import os
-import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -12,18 +10,11 @@ from typing import Self
 
 import psutil
 
+from rrr_workers.planning.cards import find_gpu
+from rrr_workers.planning.nvidia_smi import MIB, query
+
 GIB = 2**30
-_MIB = 2**20
 _POLL_S = 0.25
-# Operations a second in bfloat16, dense, as the data sheets have them.
-_PEAK_FLOPS = {
-    r"H100 80GB HBM3": 989e12,
-    r"H100 PCIe": 756e12,
-    r"H200(?! NVL)": 989e12,
-    r"A100": 312e12,
-    r"L40S": 362e12,
-    r"RTX 4090(?! D)": 165e12,
-}
 
 
 @dataclass(frozen=True)
@@ -33,23 +24,13 @@ class Card:
     driver: str
 
 
-def query(fields: str) -> list[list[str]]:
-    """A row of values for each GPU."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
-    done = subprocess.run([*command, *(["-i", visible] if visible else [])], capture_output=True, text=True, check=True)
-    return [[value.strip() for value in line.split(",")] for line in done.stdout.splitlines()]
-
-
 def find_cards() -> list[Card]:
-    return [
-        Card(name, int(memory) * _MIB, driver) for name, memory, driver in query("name,memory.total,driver_version")
-    ]
+    return [Card(name, int(memory) * MIB, driver) for name, memory, driver in query("name,memory.total,driver_version")]
 
 
 def used() -> list[int]:
     """Bytes of each GPU that are taken, by whomever."""
-    return [int(taken) * _MIB for (taken,) in query("memory.used")]
+    return [int(taken) * MIB for (taken,) in query("memory.used")]
 
 
 def used_by_group(group: int) -> list[int]:
@@ -66,7 +47,8 @@ def used_by_group(group: int) -> list[int]:
 
 def peak_flops(name: str) -> float | None:
     """None for a card that isn't in the table."""
-    return next((peak for pattern, peak in _PEAK_FLOPS.items() if re.search(rf"\b{pattern}\b", name)), None)
+    gpu = find_gpu(name)
+    return gpu.flops if gpu else None
 
 
 def wait_until_free(before: list[int], most_s: float = 20.0) -> None:

@@ -6,16 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rrr_workers.training.memory import (
-    GIB,
-    Lora,
-    Setup,
-    checkpoint_bytes,
-    fits,
-    loading_bytes,
-    model_bytes,
-    parts,
-)
+from rrr_workers.training import memory
+from rrr_workers.training.flops import training_flops
+from rrr_workers.training.memory import GIB, Lora, Setup, fits, loading_bytes, model_bytes, parts
 from rrr_workers.training.shapes import Shape
 
 from .cards import Card
@@ -163,7 +156,7 @@ def loading_bytes_of(run: Run, cards: Sequence[Card]) -> int:
 def disk_bytes(run: Run) -> int:
     """Room for a checkpoint, another one while it is written, and the model."""
     setup = run.setup(None, engine=False)
-    return 2 * checkpoint_bytes(run.shape, setup) + model_bytes(run.shape, "bfloat16")
+    return memory.disk_bytes(run.shape, replace(setup, dtype="bfloat16"), keep=1)
 
 
 def model_file_bytes(name: str) -> int:
@@ -171,21 +164,15 @@ def model_file_bytes(name: str) -> int:
 
 
 def mfu(run: Run, tokens: float, seconds: float, peak: float | None) -> float | None:
-    """Model FLOPs utilization of a rank: floating point operations that the model asks for, over those that the card
-    could have done while the step computed (``seconds``: without sampling and the weight update).
+    """Model FLOPs utilization of a rank: what the model asks for, over what the card could have done while the step
+    computed (``seconds``: without sampling and the weight update).
 
-        FLOPs = (6 * parameters + 2 * parameters * forward passes) * tokens
-        MFU = FLOPs / (seconds * peak)
-
-    6: two for the forward pass, two for the gradient of what a layer takes in, two for that of its weights. LoRA has no
-    weights' gradient to speak of, so 4. Forward passes without a gradient: the old log-probabilities and the
-    reference's. What gradient checkpointing computes again, and attention itself, is not counted. ``tokens``: prompts
-    and reflections of the rank, without padding. None for a card whose peak isn't known.
+    ``tokens``: prompts and reflections of the rank, without padding. None for a card whose peak isn't known.
     """
     if peak is None or seconds <= 0:
         return None
-    passes = 1 + int(run.setup(None, engine=False).reference)
-    return run.shape.parameters * tokens * ((4 if run.lora else 6) + 2 * passes) / (seconds * peak)
+    reference = run.setup(None, engine=False).reference
+    return training_flops(run.shape, tokens, lora=run.lora, reference=reference) / (seconds * peak)
 
 
 def models_asked(option: str, *, on_cpu: bool) -> list[str]:

@@ -1,4 +1,5 @@
-/** `rrr status RUN`: how a run stands, from another terminal. */
+/** `rrr status RUN`: how a run stands, from another terminal; with --watch until it ends. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type PhaseStatus,
   type RunStatus,
@@ -8,15 +9,55 @@ import {
 } from '../inspect/status.ts';
 import { duration } from '../report/format.ts';
 import { findStage } from '../stages/table.ts';
+import { Block } from '../terminal/block.ts';
 import { nextLine, showPath } from '../terminal/command-line.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { describePhase } from '../terminal/progress.ts';
 import { alignColumns } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
 
-export async function runStatus(context: Context, run: string): Promise<Outcome> {
-  const status = await readStatus(resolveUserPath(context.cwd, run));
+const LOOK_MS = 1000;
+/** Looks in a row that find nobody at work: a command of several stages gives the lock back between two of them. */
+const LOOKS_AT_END = 3;
+
+export interface StatusOptions {
+  watch?: boolean;
+  json?: boolean;
+}
+
+export async function runStatus(
+  context: Context,
+  run: string,
+  { watch, json }: StatusOptions,
+): Promise<Outcome | undefined> {
+  const path = resolveUserPath(context.cwd, run);
+  if (watch) return watchRun(context, path, json ?? false);
+  const status = await readStatus(path);
   return { text: render(status, context), json: status };
+}
+
+/** Shows what is new until the run has ended. Ends without an error on Ctrl-C, and when nobody reads any more. */
+async function watchRun(context: Context, run: string, json: boolean): Promise<undefined> {
+  const { stdout } = context;
+  const unread = new AbortController();
+  stdout.on('error', () => unread.abort());
+  const over = AbortSignal.any([context.signal, unread.signal]);
+  const block = new Block(stdout);
+  let seen = '';
+  for (let idle = 0; !over.aborted; ) {
+    const status = await readStatus(run);
+    idle = status.state === 'running' ? 0 : idle + 1;
+    const isOver = idle === LOOKS_AT_END;
+    const now = JSON.stringify(status);
+    const isNews = idle === 0 && now !== seen;
+    if (json && (isNews || isOver)) stdout.write(`${now}\n`);
+    if (!json && isOver) block.end(render(status, context));
+    // On a terminal time goes on without news.
+    else if (!json && (isNews || (idle === 0 && stdout.isTTY))) block.show(render(status, context));
+    if (isOver) return;
+    if (isNews) seen = now;
+    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => {});
+  }
 }
 
 function render(status: RunStatus, context: Context): string {

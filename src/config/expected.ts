@@ -9,8 +9,12 @@ export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** The JSON Schema of a config file, for editors. Keys with a default are optional. */
 export function configJsonSchema(): JsonSchema {
-  return z.toJSONSchema(configSchema, { io: 'input' });
+  made ??= z.toJSONSchema(configSchema, { io: 'input' });
+  return made;
 }
+
+/** Made once: it is looked at for every key of a config. */
+let made: JsonSchema | undefined;
 
 /** The JSON Schema of the resolved config, in which every key but the optional ones is required. */
 export function resolvedConfigJsonSchema(): JsonSchema {

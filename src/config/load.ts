@@ -10,7 +10,13 @@ import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { clip } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
-import { type ConfigDocument, type Place, type Problem, parseConfigDocument } from './document.ts';
+import {
+  type ConfigDocument,
+  type ConfigText,
+  type Place,
+  type Problem,
+  parseConfigDocument,
+} from './document.ts';
 import { describeExpected, keysAt, keysNamed, type Path, schemaAt } from './expected.ts';
 import { checkRules, type Finding } from './rules.ts';
 import { type Config, configSchema, type WrittenConfig } from './schema.ts';
@@ -29,7 +35,8 @@ export interface ConfigRequest {
   cwd: string;
 }
 
-export function loadConfig({ file, sets, cwd }: ConfigRequest): LoadedConfig {
+export function loadConfig(request: ConfigRequest): LoadedConfig {
+  const { file, cwd } = request;
   let text: string;
   try {
     text = readFileSync(resolve(cwd, file), 'utf8');
@@ -38,7 +45,13 @@ export function loadConfig({ file, sets, cwd }: ConfigRequest): LoadedConfig {
     const cure = 'name a config with -c FILE; the ones to start from are in configs/';
     return { problems: [{ key: '', message: `can't read ${file}: ${why}`, cure }], warnings: [] };
   }
-  const document = parseConfigDocument({ file, text, sets, cwd });
+  return parseConfig({ ...request, text });
+}
+
+/** The same of a `text` that `file` holds, or is to hold. */
+export function parseConfig(request: ConfigText): LoadedConfig {
+  const { cwd } = request;
+  const document = parseConfigDocument(request);
   if (document.problems.length > 0) return { problems: document.problems, warnings: [] };
 
   const written = withEmptied(document.value);

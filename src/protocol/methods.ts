@@ -129,6 +129,9 @@ export const taskCheckResult = z.object({
 });
 export type TaskCheckResult = z.output<typeof taskCheckResult>;
 
+/** query {text}: the query that the task makes of a row that a person typed; its fields as JSON text. */
+export const queryResult = z.object({ id: z.string(), fields: z.string() });
+
 /** stats {}: what is in the data, as a run would split it. */
 export const dataStatsResult = z.object({
   rows: count,
@@ -190,6 +193,14 @@ export const trainEvent = z.discriminatedUnion('kind', [
   /** Failures that no reflection can be sampled for: their prompt doesn't fit the model. */
   z.object({ kind: z.literal('left_out'), failures: count }),
   z.object({ kind: z.literal('resumed'), step: count, path: z.string() }),
+  /** What the base model's own card says of its licence, and the commit of a model of the hub. */
+  z.object({
+    kind: z.literal('base'),
+    commit: z.string().nullable(),
+    license: z.string().nullable(),
+    license_name: z.string().nullable(),
+    license_link: z.string().nullable(),
+  }),
   /** With train.lora: modules that have an adapter, parameters that are trained, and all that there are. */
   z.object({ kind: z.literal('adapter'), modules: count, trained: count, all: count }),
   /** With train.lora, at the end: root mean square of what merging has changed in the base's weights. */

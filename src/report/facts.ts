@@ -66,7 +66,7 @@ export function furtherTables(report: DecodingReport): TitledTable[] {
   ];
 }
 
-function controlTables(report: DecodingReport): TitledTable[] {
+export function controlTables(report: DecodingReport): TitledTable[] {
   const main = report.comparisons.find(({ name }) => name === SECOND_TRY.name) as ComparisonReport;
   const gains = [{ ...main, label: 'Own reflections' }, ...report.controls.map(({ gain }) => gain)];
   const [head = [], ...rows] = comparisonTable(gains);

@@ -39,9 +39,9 @@ export function renderDocumentMarkdown({ title, sentences, tables }: Document): 
   return [`# ${inline(title)}`, list(sentences), ...tables.flatMap(titledTable)].join('\n\n').concat('\n');
 }
 
-const list = (sentences: readonly string[]) => sentences.map((sentence) => `- ${sentence}`).join('\n');
+export const list = (sentences: readonly string[]) => sentences.map((sentence) => `- ${sentence}`).join('\n');
 
-function titledTable({ title, table: rows, note }: TitledTable): string[] {
+export function titledTable({ title, table: rows, note }: TitledTable): string[] {
   return [`### ${title}`, table(rows), ...(note === undefined ? [] : [note])];
 }
 
@@ -66,7 +66,7 @@ function renderExample({ fields, failed, before, after }: Example): string {
   ].join('\n\n');
 }
 
-function table([head = [], ...rows]: Table): string {
+export function table([head = [], ...rows]: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
@@ -74,13 +74,13 @@ function table([head = [], ...rows]: Table): string {
 const cell = (text: string) => inline(text).replaceAll('|', '\\|');
 
 /** One line of text with nothing in it that Markdown would take for markup. */
-function inline(text: string): string {
+export function inline(text: string): string {
   return text.replace(/\s+/g, ' ').replace(/[\\`*_<[\]#]/g, '\\$&');
 }
 
-/** Model text in a fence longer than any run of backticks in it. */
-function block(text: string): string {
+/** Text in a fence longer than any run of backticks in it. */
+export function block(text: string, language = 'text'): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
-  return `${fence}text\n${text}\n${fence}`;
+  return `${fence}${language}\n${text}\n${fence}`;
 }

@@ -50,6 +50,12 @@ const RESULTS: Record<string, PaperRow[]> = {
   ],
 };
 
+/** The row of a model by its hub id, such as Qwen/Qwen2.5-7B-Instruct. */
+export function paperRowOf(task: string, model: string): PaperRow | undefined {
+  const name = model.split('/').at(-1)?.toLowerCase() ?? '';
+  return paperRows(task).find((row) => `${name}-`.startsWith(`${row.model.toLowerCase()}-`));
+}
+
 export function paperRows(task: string): PaperRow[] {
   return RESULTS[task] ?? [];
 }

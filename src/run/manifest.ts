@@ -1,9 +1,9 @@
 /** run.json: read, and changed as a whole. */
-import { readFileSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { readJson, readRecord, replaceJson } from './files.ts';
 import type { RunPaths } from './paths.ts';
 import { type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
+import { rrrVersion } from './rrr-version.ts';
 
 type ManifestPath = Pick<RunPaths, 'manifest'>;
 
@@ -47,7 +47,7 @@ export function updateManifest(path: ManifestPath, change: (manifest: Manifest) 
   const now = new Date().toISOString();
   const manifest = readManifest(path) ?? {
     format: RUN_FORMAT,
-    rrr_version: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
+    rrr_version: rrrVersion(),
     created: now,
     date: now.slice(0, 'YYYY-MM-DD'.length),
     stages: {},

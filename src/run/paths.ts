@@ -29,6 +29,8 @@ export function runPaths(run: string) {
     failuresSummary: join(run, 'failures', 'summary.json'),
     trainEvents: join(run, 'train', 'events.jsonl'),
     trainedModel: join(run, 'train', 'model'),
+    /** With train.lora alone. */
+    trainedAdapter: join(run, 'train', 'adapter'),
     trainSummary: join(run, 'train', 'summary.json'),
     /** The items of one benchmark as a model answered them: written whole, so what is there is finished. */
     benchmarkItems: (model: string, task: string) => join(run, 'benchmarks', model, `${task}.jsonl`),

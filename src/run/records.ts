@@ -148,6 +148,8 @@ export const trainSummary = z.object({
   kl: z.number(),
   /** Largest mean log-probability difference of sampler and trainer in a step. Null without a step. */
   max_logprob_difference: z.number().nullable(),
+  /** The rrr that made the model; its commit where it ran from a clone. */
+  rrr: z.object({ version: z.string(), commit: z.string().nullable() }).optional(),
 });
 export type TrainSummary = z.output<typeof trainSummary>;
 

@@ -115,6 +115,39 @@ const groups = (events: string) => started(events).map(({ pid }) => ({ pid }));
 const samplerGroup = (events: string): number =>
   started(events).findLast(({ worker }) => worker === 'sampler-0').pid;
 
+test('--watch: what is new, over all stages of a command, until it ends', { timeout: 120_000 }, async () => {
+  const { start, paths } = makeHome();
+  const run = start(['run', '-c', 'a.yaml', '--set', 'train.steps=6'], { FAKE_DELAY_S: '0.1' });
+  onTestFinished(() => void run.kill('SIGKILL'));
+  await vi.waitFor(() => expect(readStatusFile(paths.status)).toBeDefined(), { timeout: 30_000 });
+  const watch = (...args: string[]) => start(['status', 'runs/a', '--watch', ...args]);
+  const interrupted = watch();
+  const [text, json] = await Promise.all([
+    watch(),
+    watch('--json'),
+    vi
+      .waitFor(() => expect(readStatusFile(paths.status)?.phase).toBe('training'), { timeout: 60_000 })
+      .then(() => {
+        interrupted.kill('SIGINT');
+      }),
+  ]);
+  expect(await interrupted).toMatchObject({
+    exitCode: 0,
+    stderr: '',
+    stdout: expect.stringMatching(/^run +runs\/a: running, process \d+/),
+  });
+  expect((await run).exitCode).toBe(0);
+  expect([text.exitCode, text.stderr, json.exitCode, json.stderr]).toEqual([0, '', 0, '']);
+  const shown: RunStatus[] = json.stdout.split('\n').map((line) => JSON.parse(line));
+  expect(shown.map(({ state }) => state)).toEqual([...shown.slice(1).map(() => 'running'), 'finished']);
+  expect(new Set(shown.flatMap(({ stages }) => stages.map(({ stage }) => stage))).size).toBe(3);
+  const unlike = shown.map((status) => JSON.stringify(status));
+  expect(new Set(unlike).size).toBe(unlike.length);
+  const blocks = text.stdout.split('\n\n');
+  expect(blocks.length).toBeGreaterThan(2);
+  expect(blocks.at(-1)).toMatch(/^run +runs\/a: finished$/m);
+});
+
 test('a failed run says so and where to look', { timeout: 60_000 }, async () => {
   const { start, status } = makeHome();
   const failed = await start(['build-failures', '-c', 'a.yaml'], { FAKE_START: 'user' });

@@ -44,7 +44,7 @@ beforeEach(async () => {
   const local = new LocalLauncher({
     python: findPython({}),
     logs: paths.logs,
-    env: { PYTHONPATH: resolve('test/fixtures') },
+    env: { PYTHONPATH: `${resolve('test/fixtures')}:${resolve('workers')}` },
   });
   launches = 0;
   launcher = {

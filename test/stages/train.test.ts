@@ -5,6 +5,7 @@ import type { Config } from '../../src/config/schema.ts';
 import { type TrainEvent, trainEvent } from '../../src/protocol/methods.ts';
 import { runPaths } from '../../src/run/paths.ts';
 import { type ProgressUpdate, silentProgress } from '../../src/run/progress.ts';
+import { rrrCommit, rrrVersion } from '../../src/run/rrr-version.ts';
 import { executeStage } from '../../src/stages/execute.ts';
 import { failures } from '../../src/stages/failures/stage.ts';
 import { train } from '../../src/stages/train/stage.ts';
@@ -102,6 +103,7 @@ test('training streams its events and ends with the model', async () => {
     second_try: { before: 1 / 8, after: STEPS / 8 },
     kl: STEPS / 8,
     max_logprob_difference: STEPS / 8,
+    rrr: { version: rrrVersion(), commit: rrrCommit() },
   });
   expect(steps(run)).toEqual(allSteps);
   // The mean reward is that of the second tries, also where it is shuffled: one number is enough.

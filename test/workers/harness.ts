@@ -15,6 +15,7 @@ import { WorkerPool } from '../../src/workers/pool.ts';
 import { Worker } from '../../src/workers/worker.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
+/** A worker must run the package beside these tests, not one that happens to be installed. */
 
 // Every worker is a Python process, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 });

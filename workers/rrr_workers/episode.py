@@ -12,11 +12,12 @@ reward alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from rrr_workers.config import Config
 from rrr_workers.engines.base import Completion, Engine, SamplingParams, Unanswerable
 from rrr_workers.hashing import content_hash, derive_seed
-from rrr_workers.tasks.base import Message, Query, Verdict, message
+from rrr_workers.tasks.base import Message, Query, Verdict, continued, message
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 
 
@@ -31,10 +32,8 @@ def next_prompt(loaded: LoadedTask, query: Query, said: Sequence[str] = (), *, b
         fields = loaded.task.prompt_fields(query)
         messages = [] if prompts.system is None else [message("system", prompts.system.format_map(fields))]
         messages.append(message("user", prompts.question.format_map(fields)))
-        for index, completion in enumerate(said):
-            request = prompts.bare_retry if bare else prompts.retry if index % 2 else prompts.reflection
-            messages += [message("assistant", completion), message("user", request.format_map(fields))]
-    return messages
+        templates = cycle([prompts.bare_retry] if bare else [prompts.reflection, prompts.retry])
+        return continued(messages, said, (template.format_map(fields) for template in templates))
 
 
 def hint(loaded: LoadedTask, query: Query) -> str:

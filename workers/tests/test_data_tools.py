@@ -12,7 +12,9 @@ from harness import WorkerProcess, resolved_config
 from real_data import FOLDER, rows
 from rrr_workers.config import parse_config
 from rrr_workers.data.near_duplicates import near_duplicates, words_of
+from rrr_workers.data.sources import typed_query
 from rrr_workers.data.stats import describe
+from rrr_workers.errors import UserError
 from rrr_workers.tasks.registry import load_task
 
 
@@ -129,3 +131,36 @@ def test_equal_texts_beyond_a_bound_are_left_out() -> None:
 def test_the_samples_are_what_their_script_makes() -> None:
     script = Path(__file__).parents[2] / "scripts" / "make_datasets.py"
     subprocess.run([sys.executable, str(script), "--check"], check=True, timeout=60)
+
+
+def test_a_typed_row_is_the_query_that_the_data_would_give(tmp_path: Path) -> None:
+    columns = {"nums": "numbers", "target": "goal"}
+    config = resolved_config(task={"name": "countdown"}, data={"columns": columns})
+    typed = '{"numbers": [3, 5, 7], "goal": 26}'
+    found = call("rrr_workers.roles.query", tmp_path / "log", config, "query", text=typed)
+    loaded = load_task(parse_config(config).task)
+    query = loaded.normalise({"nums": [3, 5, 7], "target": 26}, "here")
+    assert found == {"id": query.id, "fields": json.dumps(query.fields)}
+    assert typed_query(parse_config(config), loaded, '{"nums": [3, 5, 7], "target": 26}') == query
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"nums": [3]}', "--query: target is missing"),
+        ("3, 5, 7 to 26", "--query: not a JSON object"),
+        ('{"nums": [3', "--query: not JSON"),
+    ],
+)
+def test_a_typed_row_that_is_none(text: str, said: str) -> None:
+    config = parse_config(resolved_config(task={"name": "countdown"}))
+    with pytest.raises(UserError, match=said) as caught:
+        typed_query(config, load_task(config.task), text)
+    assert "rrr try without --query" in str(caught.value.cure)
+
+
+def test_the_only_field_may_be_typed_as_it_is() -> None:
+    verifier = {"command": ["true"], "timeout_s": 1, "processes": 1}
+    section = {"name": "custom", "options": {"fields": ["question"]}, "verifier": verifier}
+    config = parse_config(resolved_config(task=section))
+    assert typed_query(config, load_task(config.task), "Why?").fields == {"question": "Why?"}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,10 @@ import pytest
 
 from harness import PACKAGE, TESTS
 from rrr_workers.engines.vllm_args import is_cpu_backend
+from rrr_workers.planning.assumptions import Assumptions
+from rrr_workers.planning.cards import GIB, Hardware, find_gpu
+from rrr_workers.planning.hours import Engine, sampling_seconds, step_seconds
+from rrr_workers.planning.work import Load
 
 SCRIPTS = PACKAGE.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -266,3 +271,33 @@ def test_what_does_not_fit_the_cards_is_skipped() -> None:
     with pytest.raises(Skipped, match=r"vLLM's share of a card, 30% of 40.0 GiB, is too small for it"):
         plan.fitted(run_of("sharded", "7b", 8, sharding="fsdp2"), [small] * 8, 39 * 2**30, engine=True)
     assert plan.fitted(run_of("sharded", "7b", 8, sharding="fsdp2"), [small] * 8, 39 * 2**30, engine=False)
+
+
+def test_a_plan_is_what_an_h100_measured() -> None:
+    """Memory by the formula, and tokens/s, utilization and seconds by the constants that rrr plan assumes."""
+    measured = json.loads((SCRIPTS.parent / "docs" / "measured" / "h100.json").read_text())
+    (card,) = [cards.Card(each["name"], int(each["memory_gib"] * GIB), "") for each in measured["cards"]]
+    run, gpu = run_of("plain", "1.5b", micro_batch=8), find_gpu(card.name)
+    assert gpu is not None
+    scale, tokens = run.scale, 302  # of the longest sequence: random weights write on to the limit
+    planned = plan.planned_bytes(run, [card], tokens, engine=True) / GIB
+    assert planned == pytest.approx(measured["memory_gib"]["plain"]["measured"], rel=0.01)
+
+    defaults = {field.name: field.default for field in fields(Assumptions) if field.default is not MISSING}
+    assumed = Assumptions(
+        **{**dict.fromkeys((field.name for field in fields(Assumptions)), 0.0), **defaults, "longest": 1}
+    )
+    assert assumed.mfu == pytest.approx(measured["mfu"]["plain"], rel=0.05)
+    engine = Engine("bfloat16", 1, 1, int(0.9 * card.memory), 256)
+    load = Load(768, 768 * 20, 0, 768 * scale.reflection)
+    seconds = sampling_seconds(run.shape, engine, load, gpu, assumed)
+    assert load.completion_tokens / seconds == pytest.approx(measured["tokens_per_s"], rel=0.05)
+    prompt = tokens - scale.reflection
+    loads = (
+        Load(64, 64 * prompt, 0, 64 * scale.reflection),
+        Load(128, 128 * (tokens + 8), 128 * tokens, 128 * scale.answer),
+    )
+    hardware = Hardware(gpu, card.memory, 1, 1, "")
+    setup = run.setup(card.memory, engine=True)
+    step = step_seconds(run.shape, setup, hardware, gpu, loads, assumed, (scale.reflection, scale.answer))
+    assert step.total == pytest.approx(measured["step_s"]["plain"], rel=0.05)

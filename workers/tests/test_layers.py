@@ -11,10 +11,11 @@ PACKAGE = Path(rrr_workers.__file__).parent
 #: Rooms of one line don't import each other.
 LAYERS = (
     ("roles",),
-    ("benchmarks",),
+    ("benchmarks", "planning"),
     ("training", "data"),
     ("runtime", "draws"),
     ("episode", "api"),
+    ("reflecting",),
     ("engines",),
     ("tasks",),
     ("config",),

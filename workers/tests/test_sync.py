@@ -176,3 +176,18 @@ def test_adapters_have_the_names_of_a_checkpoint() -> None:
             ]
 
     assert checkpoint_names(Adapted()) == ["model.norm.weight", "model.q_proj.weight"]
+
+
+def test_weights_of_a_file_are_compared_where_the_engine_has_them(monkeypatch):
+    """Seen on a GPU alone: the engine's tensors are there, and a file is read into the host's memory."""
+    devices = []
+    monkeypatch.setattr(
+        torch, "equal", lambda loaded, expected: devices.append((loaded.device, expected.device)) or True
+    )
+    weights = trained(1)
+    check = SyncCheck(Engine(torch.bfloat16).to("meta"), weights, rotation=1)
+    for _ in check.passing(weights.items()):
+        continue
+    assert check.take_problems() == []
+    assert len(devices) == len(weights)
+    assert {device.type for pair in devices for device in pair} == {"meta"}

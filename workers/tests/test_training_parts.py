@@ -19,6 +19,7 @@ from rrr_workers.tasks.base import Verdict
 from rrr_workers.tasks.countdown.task import Countdown
 from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.tasks.registry import load_task
+from rrr_workers.training.base_card import describe_base
 from rrr_workers.training.failures import Failure, load_failures, training_order
 from rrr_workers.training.rollout import Rollout
 from training_fixtures import TASK, training_config, write_failures
@@ -275,3 +276,23 @@ def test_a_failure_that_leaves_no_room_is_left_out(tmp_path: Path) -> None:
 
 def test_the_scripted_task_loads_as_a_users_file(tmp_path: Path) -> None:
     assert type(load_task(parse_config(training_config(tmp_path)).task).task).__name__ == "JudgedByHash"
+
+
+@pytest.mark.parametrize(
+    ("card", "license", "name"),
+    [
+        ("---\nlicense: other\nlicense_name: qwen\n---\n# A model", "other", "qwen"),
+        ("---\nlicense: [mit\n---\n", None, None),
+        ("---\nlicense: [mit]\n---\n", None, None),
+        ("# A model", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_licence_of_the_base_is_what_its_card_declares(
+    tmp_path: Path, card: str | None, license: str | None, name: str | None
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    found = describe_base(str(tmp_path), None)
+    assert found == {"commit": None, "license": license, "license_name": name, "license_link": None}

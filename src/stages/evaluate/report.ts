@@ -12,13 +12,16 @@ import { readJson, replaceFile, replaceJson } from '../../run/files.ts';
 import { readLines, readQueries } from '../../run/journal.ts';
 import { readManifest } from '../../run/manifest.ts';
 import { type RunPaths, reportIn } from '../../run/paths.ts';
-import { evalRecord, tally, workerEvent } from '../../run/records.ts';
+import { evalRecord, tally } from '../../run/records.ts';
 import { readForgetting } from '../benchmarks/results.ts';
+import { readVersions, writeCards } from '../card.ts';
 
-/** Into the run, or into another folder. Throws UserError where the run's evaluation is not complete. */
+/** Into the run, with the card of its model, or into another folder. Throws UserError where the run's evaluation is not complete. */
 export async function writeReport(paths: RunPaths, folder = paths.stage('eval')): Promise<Report> {
   const report = aggregate(await readRun(paths));
   writeForms(folder, { json: report, md: renderMarkdown(report), html: renderHtml(report) });
+  // The model of another run has its card there.
+  if (folder === paths.stage('eval') && report.reward !== null) await writeCards(paths, report);
   return report;
 }
 
@@ -45,7 +48,7 @@ export async function readRun(paths: RunPaths): Promise<ReportInput> {
   const own = config.eval.model === undefined;
   return {
     rrr: manifest.rrr_version,
-    versions: await readVersions(paths.workerEvents),
+    versions: await readVersions(paths),
     seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
     config,
     trainedModel: config.eval.model ?? paths.trainedModel,
@@ -66,12 +69,4 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
-}
-
-/** What the workers said of themselves when they started. */
-async function readVersions(path: string): Promise<Record<string, string>> {
-  const versions: Record<string, string> = {};
-  for (const event of await readAll(path, workerEvent))
-    if (event.event === 'hello') Object.assign(versions, event.versions);
-  return versions;
 }

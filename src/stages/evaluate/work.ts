@@ -6,7 +6,7 @@ import type { Config } from '../../config/schema.ts';
 import { addCounts } from '../../counts.ts';
 import { UserError } from '../../errors.ts';
 import { episodeResult, type Query } from '../../protocol/methods.ts';
-import { type Arm, armsOf, BASE, modesOf, needsOf, TRAINED } from '../../report/arms.ts';
+import { type Arm, armsOf, modesOf, needsOf } from '../../report/arms.ts';
 import type { DecodingReport, Report } from '../../report/report.ts';
 import type { PairedComparison } from '../../report/statistics.ts';
 import { renderTerminal } from '../../report/terminal.ts';
@@ -18,6 +18,7 @@ import type { WorkerPool } from '../../workers/pool.ts';
 import { prepareData } from '../prepare.ts';
 import { planSamplers } from '../samplers.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
+import { type EvaluatedModel, modelsOf, paramsOf, withVllm } from './episodes.ts';
 import { Ledger, type OwedEpisode } from './ledger.ts';
 import { writeReport } from './report.ts';
 
@@ -106,11 +107,6 @@ export function show(report: Report, view: View) {
   };
 }
 
-/** An endpoint doesn't serve what was trained here, and two models are only comparable on one engine. */
-function withVllm(config: Config): Config {
-  return config.engine.name === 'vllm' ? config : { ...config, engine: { ...config.engine, name: 'vllm' } };
-}
-
 async function testQueries(path: string): Promise<Query[]> {
   const queries: Query[] = [];
   for await (const query of readQueries(path)) queries.push(query);
@@ -120,30 +116,6 @@ async function testQueries(path: string): Promise<Query[]> {
     });
   }
   return queries;
-}
-
-interface EvaluatedModel {
-  /** As Arm.model names it. */
-  key: string;
-  /** In progress and messages. */
-  label: string;
-  /** What a worker loads, under which config. */
-  model: string;
-  config: Config;
-}
-
-function modelsOf(config: Config, paths: RunPaths): EvaluatedModel[] {
-  const { model, baselines } = config.eval;
-  return [
-    { key: BASE, label: 'before training', model: config.model.name, config },
-    { key: TRAINED, label: 'after training', model: model ?? paths.trainedModel, config },
-    ...baselines.map(({ name, model, openai }) => ({
-      key: name,
-      label: `the baseline ${name}`,
-      model: model ?? (openai?.model as string),
-      config: openai ? { ...config, engine: { ...config.engine, name: 'openai' as const, openai } } : config,
-    })),
-  ];
 }
 
 /** The arms by model, each after those that it needs; the models change as seldom as that allows. */
@@ -213,25 +185,4 @@ async function runEpisodes(
     },
     signal,
   );
-}
-
-function paramsOf(
-  { arm, decoding, sample, query, failedAnswer, reflection, tokens }: OwedEpisode,
-  config: Config,
-) {
-  const { rounds, retry } = config.eval;
-  const { kind } = arm.follows;
-  // The first sample's purpose is that of every query's only one.
-  const purpose = `eval${kind === 'sample' ? '-again' : ''}${sample === 0 ? '' : `-${sample}`}`;
-  const gated = retry === 'failed';
-  return {
-    query,
-    decoding,
-    purpose,
-    failed_answer: failedAnswer,
-    retry:
-      kind === 'reflect'
-        ? { kind, rounds, gated }
-        : { kind, ...(reflection !== undefined && { reflection }), ...(tokens !== undefined && { tokens }) },
-  };
 }

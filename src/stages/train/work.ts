@@ -14,9 +14,11 @@ import { readLines } from '../../run/journal.ts';
 import { runDate } from '../../run/manifest.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { failuresSummary, type TrainSummary, trainSummary } from '../../run/records.ts';
+import { rrrCommit, rrrVersion } from '../../run/rrr-version.ts';
 import { alignColumns } from '../../text.ts';
 import { callOnce } from '../../workers/ask.ts';
 import { CallError, toRrrError, WorkerLostError } from '../../workers/errors.ts';
+import { writeCards } from '../card.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { TrainEvents } from './events.ts';
 
@@ -53,8 +55,10 @@ export async function run(job: StageJob): Promise<void> {
   try {
     const { step, restarts } = await keepTraining(job, events);
     const { second_try, kl, max_logprob_difference } = summariseTraining(events.steps);
-    const summary: TrainSummary = { steps: step, restarts, second_try, kl, max_logprob_difference };
+    const rrr = { version: rrrVersion(), commit: rrrCommit() };
+    const summary: TrainSummary = { steps: step, restarts, second_try, kl, max_logprob_difference, rrr };
     replaceJson(paths.trainSummary, summary);
+    await writeCards(paths, null);
   } finally {
     events.close();
     progress.finish();

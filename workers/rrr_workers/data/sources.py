@@ -46,6 +46,25 @@ def query_of(loaded: LoadedTask, where: str, row: Mapping[str, Any] | BadRow) ->
     return query
 
 
+def typed_query(config: Config, loaded: LoadedTask, text: str) -> Query:
+    """The query of a row that a person typed, as JSON under the names of the task or of the data; where prompts hold a
+    single placeholder, its bare text will do. Raises :class:`UserError`."""
+    row: Mapping[str, Any] | BadRow
+    if text.lstrip().startswith("{"):
+        row = parse_line(text.encode())
+    elif len(loaded.task.placeholders) == 1:
+        row = {loaded.task.placeholders[0]: text}
+    else:
+        row = BadRow(f"not a JSON object: {clip(text, _SHOWN)}")
+    if not isinstance(row, BadRow):
+        row = {**row, **{field: row[column] for field, column in config.data.columns.items() if column in row}}
+    query = query_of(loaded, "--query", row)
+    if isinstance(query, BadRow):
+        cure = "write the task's columns as a JSON object: rrr try without --query shows one"
+        raise UserError(f"--query: {query}", cure=cure)
+    return query
+
+
 def _rename(row: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any] | BadRow:
     for column in columns.values():
         if column not in row:

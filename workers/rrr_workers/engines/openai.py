@@ -127,7 +127,6 @@ class OpenAIEngine(Engine):
         raise self._classify(status if is_http else 400, str(body.get("message", body)), body)
 
     def _completion(self, response: "ChatCompletion", choice: "Choice") -> Completion:
-        calls = choice.message.tool_calls or []
         if choice.finish_reason in ("tool_calls", "function_call") and not self._native_tools:
             cure = "start the server without a parser for tool calls, or set engine.openai.tools: native"
             raise UserError(f"{self._url} gave tool calls in place of text", cure=cure)
@@ -136,7 +135,7 @@ class OpenAIEngine(Engine):
             raise Refused(f"{self._url} ended an answer with {choice.finish_reason!r}")
         if response.usage is None:
             raise UserError(f"{self._url} doesn't count tokens: its reply has no usage", cure="use another server")
-        text = _text_of(choice, finish_reason) + _calls_as_text(calls)
+        text = text_of(choice)
         self._check_text(text, response.usage.completion_tokens)
         return Completion(
             text=text,
@@ -179,15 +178,17 @@ async def _known_models(client: "AsyncOpenAI", url: str, key_variable: str) -> l
     return []
 
 
-def _text_of(choice: "Choice", finish_reason: FinishReason) -> str:
-    """The answer; reasoning that the server keeps in a field of its own stands before it, as the model wrote it."""
+def text_of(choice: "Choice") -> str:
+    """The answer; reasoning that the server keeps in a field of its own stands before it, as the model wrote it, and
+    calls that the server has parsed behind it."""
     message = choice.message
-    extra = message.model_extra or {}
+    extra = getattr(message, "model_extra", None) or {}
+    calls = _calls_as_text(getattr(message, "tool_calls", None) or [])
     content, reasoning = message.content or "", extra.get("reasoning_content") or extra.get("reasoning")
     if not reasoning:
-        return content
-    unfinished = finish_reason == "length" and not content
-    return f"<think>{reasoning}" if unfinished else f"<think>{reasoning}</think>{content}"
+        return content + calls
+    unfinished = _ENDS.get(choice.finish_reason) == "length" and not content
+    return f"<think>{reasoning}{'' if unfinished else '</think>'}{content}{calls}"
 
 
 def _calls_as_text(calls: "Sequence[ChatCompletionMessageToolCallUnion]") -> str:

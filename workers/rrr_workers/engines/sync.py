@@ -101,7 +101,7 @@ class SyncCheck:
         start = sum(self._rows[part] for part in before)
         # More rows than the tensor's are padding of the vocabulary.
         loaded = self._engine[target].detach()[start : start + tensor.size(0)]
-        expected = tensor.detach().to(loaded.dtype)
+        expected = tensor.detach().to(loaded)  # a file is read into memory of the host
         if not torch.equal(loaded, expected):
             count = int((loaded != expected).sum()) if loaded.shape == expected.shape else expected.numel()
             self._problems.append(f"{name} differs from it in {count} of {expected.numel()} values")

@@ -3,7 +3,7 @@
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +18,14 @@ FinishReason = Literal["stop", "length"]
 def message(role: str, content: str) -> Message:
     """A message of a chat, of the role "system", "user" or "assistant"."""
     return {"role": role, "content": content}
+
+
+def continued(start: Sequence[Message], said: Sequence[str], requests: Iterable[str]) -> list[Message]:
+    """The chat that begins with ``start`` and goes on with each of the completions ``said`` and what is then asked."""
+    messages = [*start]
+    for completion, request in zip(said, requests, strict=False):
+        messages += [message("assistant", completion), message("user", request)]
+    return messages
 
 
 class BadRow(ValueError):

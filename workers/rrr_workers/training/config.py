@@ -13,20 +13,21 @@ from trl import GRPOConfig
 from rrr_workers.config import Config
 from rrr_workers.engines.vllm_args import checkpoint_dtype, is_cpu_backend
 from rrr_workers.errors import UserError
+from rrr_workers.training.memory import Dtype
+from rrr_workers.training.memory_setup import training_dtype
 
 
-def compute_dtype(config: Config) -> str:
-    """What the trainer computes in, and so the dtype of its engine: float32 or bfloat16.
+def compute_dtype(config: Config) -> Dtype:
+    """What the trainer computes in, and so the dtype of its engine.
 
-    On a CPU it is float32, whatever the config says: there, vLLM takes weight updates in no other dtype. bfloat16
-    stands in for float16, in which small gradients vanish unless the loss is scaled.
+    On a CPU it is float32, whatever the config says: there, vLLM takes weight updates in no other dtype.
     """
     if is_cpu_backend():
         return "float32"
     dtype: str = config.model.dtype
     if dtype == "auto":
         dtype = checkpoint_dtype(config.model.name, config.model.revision)
-    return "float32" if dtype == "float32" else "bfloat16"
+    return training_dtype(dtype)
 
 
 #: Mean |log-probability| gap that the two engines' arithmetic explains (train.max_logprob_difference). Measured at the

@@ -64,11 +64,20 @@ class Setup:
 
     def engine_floor(self, shape: Shape) -> int:
         """The least that the engine starts with: its weights, one sequence's KV cache and, on a GPU, workspace."""
-        if self.card is not None and self.engine_share == 0:
-            return 0
-        width = WIDTHS[self.dtype]
-        cache = 2 * width * shape.layers * shape.keys * self.tokens
-        return width * shape.parameters + cache + (0 if self.card is None else _WORKSPACE)
+        if self.card is None:
+            return WIDTHS[self.dtype] * shape.parameters + cache_bytes(shape, self.dtype, self.tokens)
+        return engine_bytes(shape, self.dtype, self.tokens) if self.engine_share > 0 else 0
+
+
+def cache_bytes(shape: Shape, dtype: Dtype, tokens: int) -> int:
+    """The KV cache of ``tokens``, on all GPUs of an engine."""
+    return 2 * WIDTHS[dtype] * shape.layers * shape.keys * tokens
+
+
+def engine_bytes(shape: Shape, dtype: Dtype, tokens: int, gpus: int = 1) -> int:
+    """What an engine on ``gpus`` GPUs needs of each of them to hold its weights and ``tokens`` of KV cache."""
+    shared = WIDTHS[dtype] * shape.parameters + cache_bytes(shape, dtype, tokens)
+    return ceil(shared / gpus) + _WORKSPACE
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,11 @@ def model_bytes(shape: Shape, dtype: Dtype) -> int:
     return WIDTHS[dtype] * shape.parameters
 
 
+def disk_bytes(shape: Shape, setup: Setup, keep: int) -> int:
+    """What a run writes: ``keep`` checkpoints, one more while it is written, and the final model."""
+    return (keep + 1) * checkpoint_bytes(shape, setup) + model_bytes(shape, setup.dtype)
+
+
 def loading_bytes(shape: Shape, setup: Setup) -> int:
     """Memory of the host while the ranks load, if all are on one, beyond what they keep there.
 
@@ -215,7 +229,8 @@ def fits(shape: Shape, setup: Setup, room: int) -> bool:
     return parts(shape, setup).total <= room and setup.engine_floor(shape) <= setup.engine(shape)
 
 
-def largest_micro_batch(shape: Shape, setup: Setup, room: int) -> int | None:
-    """The largest divisor of a rank's share of the batch that fits in ``room``; None where not even 1 does."""
-    sizes = (size for size in range(setup.share, 0, -1) if setup.share % size == 0)
+def largest_micro_batch(shape: Shape, setup: Setup, room: int, most: int | None = None) -> int | None:
+    """The largest divisor of a rank's share of the batch, up to ``most``, that fits in ``room``; None where not even 1
+    does."""
+    sizes = (size for size in range(min(setup.share, most or setup.share), 0, -1) if setup.share % size == 0)
     return next((size for size in sizes if fits(shape, replace(setup, micro_batch_size=size), room)), None)

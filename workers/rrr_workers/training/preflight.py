@@ -19,16 +19,9 @@ from rrr_workers.runtime.serve import versions
 from rrr_workers.training import group, lora
 from rrr_workers.training.checkpoints import STAMP, step_of
 from rrr_workers.training.config import compute_dtype, share_of
-from rrr_workers.training.memory import (
-    GIB,
-    Lora,
-    Setup,
-    checkpoint_bytes,
-    fits,
-    largest_micro_batch,
-    model_bytes,
-)
+from rrr_workers.training.memory import GIB, Setup, disk_bytes, fits, largest_micro_batch
 from rrr_workers.training.memory_advice import advice
+from rrr_workers.training.memory_setup import memory_setup
 from rrr_workers.training.shapes import Shape, UnknownShape
 from rrr_workers.training.trackers import check_trackers
 
@@ -51,31 +44,11 @@ def check(config: Config, output: Path) -> int | None:
         print(f"memory and disk are not checked before the start: {error}", file=sys.stderr)
         return None
     there, free = (int(each) for each in group.least_over_ranks(*_memory()))
-    setup = memory_setup(config, None if is_cpu_backend() else there)
+    card = None if is_cpu_backend() else there
+    setup = memory_setup(config, card, ranks=group.world_size(), dtype=compute_dtype(config))
     micro_batch_size = check_memory(shape, setup, there, free, given=config.train.micro_batch_size is not None)
     check_disk(shape, setup, output, config.train.keep_checkpoints)
     return micro_batch_size
-
-
-def memory_setup(config: Config, card: int | None) -> Setup:
-    """What memory.py asks of a run on GPUs of ``card`` bytes each, None on a CPU."""
-    train, adapters = config.train, config.train.lora
-    targets = None if adapters is None or adapters.targets == ["all-linear"] else tuple(adapters.targets)
-    return Setup(
-        dtype="float32" if compute_dtype(config) == "float32" else "bfloat16",
-        batch_size=train.batch_size,
-        micro_batch_size=train.micro_batch_size or train.batch_size // group.world_size(),
-        tokens=config.model.max_model_len,
-        card=card,
-        ranks=group.world_size(),
-        sharding=train.sharding,
-        reference=train.beta > 0,
-        lora=Lora(adapters.rank, targets, adapters.base_dtype) if adapters else None,
-        gradient_checkpointing=train.gradient_checkpointing,
-        engine_share=train.gpu_memory_utilization,
-        engine_sleep=train.engine_sleep,
-        cpu_kv_cache=int(config.engine.cpu_kv_cache_gib * GIB),
-    )
 
 
 def check_memory(shape: Shape, setup: Setup, there: int, free: int, *, given: bool) -> int:
@@ -96,7 +69,7 @@ def check_memory(shape: Shape, setup: Setup, there: int, free: int, *, given: bo
 def check_disk(shape: Shape, setup: Setup, output: Path, keep: int) -> None:
     """Raise :class:`UserError` where the disk can't take ``keep`` checkpoints, one being written, and the model."""
     kept = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
-    needed = (keep + 1) * checkpoint_bytes(shape, setup) + model_bytes(shape, setup.dtype) - kept
+    needed = disk_bytes(shape, setup, keep) - kept
     free = shutil.disk_usage(output).free
     if needed > free:
         raise UserError(

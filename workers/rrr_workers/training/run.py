@@ -18,6 +18,7 @@ from rrr_workers.errors import UserError
 from rrr_workers.runtime.role import Call
 from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.training import group, lora, preflight
+from rrr_workers.training.base_card import describe_base
 from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of
 from rrr_workers.training.config import grpo_config, prompts_per_step
 from rrr_workers.training.failures import load_failures, training_order
@@ -74,6 +75,7 @@ def train(
         if config.train.lora:
             bound = lora.count_bound(trainer.model)
             call.emit({"kind": "adapter", "modules": bound.modules, "trained": bound.parameters, "all": bound.all})
+        call.emit({"kind": "base", **describe_base(config.model.name, config.model.revision)})
         if last:
             call.emit({"kind": "resumed", "step": step_of(last), "path": str(last)})
         trainer.train(resume_from_checkpoint=str(last) if last else None)

@@ -83,6 +83,7 @@ test('a command that needs more is refused before anything starts, with what cur
     expect(exitCode).toBe(2);
   }
   expect(existsSync(join(folder, 'runs/none'))).toBe(false);
+  expect((await rrr(['try', 'runs/seed-1'])).stderr).toContain('error: rrr try: this Python has no vllm');
   const tiny = await rrr(['setup', '--tiny-model']);
   expect(tiny.stderr).toContain('making the tiny model needs torch');
   expect(tiny.exitCode).toBe(2);

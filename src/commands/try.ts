@@ -13,6 +13,7 @@ import {
   readConfig,
   readRecorded,
 } from '../stages/evaluate/one-query.ts';
+import { requireIn } from '../stages/packages.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { ProgressRenderer } from '../terminal/progress.ts';
 import { resolveUserPath } from '../user-path.ts';
@@ -35,6 +36,7 @@ export async function runTry(context: Context, run: string, options: TryOptions)
   const { signal, stderr } = context;
   const paths = requireRun(resolveUserPath(context.cwd, run));
   const config = readConfig(paths);
+  requireIn(['vllm'], config, () => 'rrr try');
   const models = modelsToAsk(config, paths, options.model);
   const decoding = options.decoding ?? mainDecoding(config.eval);
   const recorded = await readRecorded(paths, decoding);

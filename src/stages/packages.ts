@@ -11,13 +11,26 @@ export function requirePackages(stages: readonly Stage[], config: Config, run: s
   const finished = readManifest(runPaths(run))?.stages ?? {};
   const left = stages.filter(({ name }) => finished[name]?.status !== 'finished');
   const needed = [...new Set(left.flatMap((stage) => stage.packages?.(config) ?? []))];
-  if (needed.length === 0) return;
+  const lacking = (missing: readonly string[]) =>
+    left.filter((stage) => stage.packages?.(config).some((name) => missing.includes(name)));
+  requireIn(needed, config, (missing) =>
+    lacking(missing)
+      .map(({ command }) => `rrr ${command}`)
+      .join(', '),
+  );
+}
+
+/** Throws UserError where one of the packages is not installed; `who` needs those that are missing. */
+export function requireIn(
+  packages: readonly string[],
+  config: Config,
+  who: (missing: readonly string[]) => string,
+): void {
+  if (packages.length === 0) return;
   const python = findPython(config);
-  const missing = missingPackages(python, needed);
+  const missing = missingPackages(python, packages);
   if (missing.length === 0) return;
-  const commands = left.filter((stage) => stage.packages?.(config).some((name) => missing.includes(name)));
-  const who = commands.map(({ command }) => `rrr ${command}`).join(', ');
-  throw new UserError(`${who}: this Python has no ${missing.join(', ')}: ${python}`, {
+  throw new UserError(`${who(missing)}: this Python has no ${missing.join(', ')}: ${python}`, {
     cure: 'rrr setup --stack cpu, or --stack cuda on a machine with NVIDIA GPUs (in a clone RRR_STACK=cpu scripts/setup.sh)',
   });
 }

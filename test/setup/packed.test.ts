@@ -46,7 +46,14 @@ async function ok(...args: string[]): Promise<string> {
   return stdout;
 }
 
+function sitePackages(): string {
+  const library = join(python, '../../lib');
+  return join(library, `${readdirSync(library)}`, 'site-packages');
+}
+
 test('what needs no model works', async () => {
+  // The workers are those of the rrr that starts them, whatever the Python has.
+  rmSync(join(sitePackages(), 'rrr-workers.pth'));
   expect(python.startsWith(join(folder, 'cache/python/light-'))).toBe(true);
   expect(await ok('--version')).toBe('0.1.0');
   for (const task of ['countdown', 'functions']) {
@@ -58,7 +65,6 @@ test('what needs no model works', async () => {
   expect(await ok('report', 'runs/seed-1')).toContain('Second try');
   expect(existsSync(join(folder, 'runs/seed-1/eval/report.html'))).toBe(true);
   await ok('compare', 'runs/seed-1', 'runs/seed-2');
-  expect(await ok('status', 'runs/seed-1')).toContain('finished');
 });
 
 test('the set-up is quick when nothing changed', async () => {
@@ -77,6 +83,7 @@ test('a command that needs more is refused before anything starts, with what cur
     expect(exitCode).toBe(2);
   }
   expect(existsSync(join(folder, 'runs/none'))).toBe(false);
+  expect((await rrr(['try', 'runs/seed-1'])).stderr).toContain('error: rrr try: this Python has no vllm');
   const tiny = await rrr(['setup', '--tiny-model']);
   expect(tiny.stderr).toContain('making the tiny model needs torch');
   expect(tiny.exitCode).toBe(2);
@@ -105,6 +112,8 @@ test('failures of a model at an endpoint', async () => {
   writeFileSync(join(folder, 'endpoint.yaml'), JSON.stringify(config));
   const { kept, queries } = JSON.parse(await ok('build-failures', '-c', 'endpoint.yaml', '--json'));
   expect(kept).toBe(queries);
+  expect(await ok('status', 'runs/endpoint')).toMatch(/failures +finished/);
+  expect(await ok('logs', 'runs/endpoint')).toContain('worker ready');
   const training = await rrr(['train', '-c', 'endpoint.yaml']);
   expect(training.stderr).toContain('rrr train: this Python has no torch, trl, vllm');
   const all = await rrr(['run', '-c', 'endpoint.yaml', '--run', 'runs/all']);
@@ -118,8 +127,7 @@ test('the doctor knows the light set-up, and names a package that is off its loc
   expect(ids).toContain('light_set_up');
   expect(ids).not.toContain('package_off_lock');
 
-  const library = join(python, '../../lib');
-  const site = join(library, `${readdirSync(library)}`, 'site-packages');
+  const site = sitePackages();
   const info = readdirSync(site).find((name) => /^idna-.*\.dist-info$/.test(name)) as string;
   writeFileSync(join(site, info, 'METADATA'), 'Name: idna\nVersion: 3.1\n');
   const { stdout, exitCode } = await rrr(['doctor', '--json']);

@@ -70,7 +70,8 @@ function judgeDriver({ driver }: Gpu, probe: Probe | undefined): Finding[] {
   const oldest = OLDEST_DRIVERS[cuda];
   if (oldest === undefined || !(Number.parseInt(driver, 10) < oldest)) return [];
   const found = `driver ${driver} is too old for CUDA ${cuda}, which torch is built for: that needs ${oldest} or newer`;
-  return [error('driver_too_old', found, `update NVIDIA's driver to ${oldest} or newer`)];
+  const cure = `update NVIDIA's driver to ${oldest} or newer`;
+  return [(probe && probe.stack !== 'cuda' ? warning : error)('driver_too_old', found, cure)];
 }
 
 function judgeTorch({ name }: Gpu, probe: Probe | undefined): Finding[] {

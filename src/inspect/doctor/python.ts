@@ -1,4 +1,5 @@
 /** The Python that runs the workers: is there one, and is what it holds what the lock file says? */
+import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
@@ -76,7 +77,7 @@ function judgePackages({ off, stack }: Probe, python: string, ours: boolean): Fi
   const found = `${python} is not as ${stack}.lock says: ${named.join(', ')}${more}`;
   // Another Python than ours may hold what its owner likes, and most of it will do.
   return ours
-    ? [error('package_off_lock', found, `remove that environment, then rrr setup --stack ${stack}`)]
+    ? [error('package_off_lock', found, `rm -r ${dirname(dirname(python))}, then rrr setup --stack ${stack}`)]
     : [warning('package_off_lock', found, `install those versions, or use the Python of rrr setup`)];
 }
 

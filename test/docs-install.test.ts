@@ -32,7 +32,7 @@ test('the findings of the doctor, all of them', () => {
   const text = [...sourcesIn('src/inspect/doctor'), readFileSync('src/node-version.ts', 'utf8')].join('\n');
   const made = [
     ...[...text.matchAll(/\b(?:error|warning|info)\(\s*'(\w+)'/g)],
-    ...[...text.matchAll(/(?:error : warning|\? error : warning)\)\('(\w+)'/g)],
+    ...[...text.matchAll(/(?:error : warning|warning : error)\)\('(\w+)'/g)],
     ...[...text.matchAll(/\bid: '(\w+)'/g)],
   ].map(([, id]) => id as string);
   expect([...told].sort()).toEqual([...new Set(made)].sort());

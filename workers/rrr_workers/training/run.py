@@ -75,7 +75,6 @@ def train(
         if config.train.lora:
             bound = lora.count_bound(trainer.model)
             call.emit({"kind": "adapter", "modules": bound.modules, "trained": bound.parameters, "all": bound.all})
-        call.emit({"kind": "base", **describe_base(config.model.name, config.model.revision)})
         if last:
             call.emit({"kind": "resumed", "step": step_of(last), "path": str(last)})
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -87,6 +86,8 @@ def train(
     step = trainer.state.global_step
     if step < config.train.steps:
         return {"step": step, "stopped": True, "model": None}
+    # Before the model is there: who finds it finished doesn't come by here again.
+    call.emit({"kind": "base", **describe_base(config.model.name, config.model.revision)})
     drift = save_model(config, trainer, tokenizer, output)
     if drift is not None:
         call.emit({"kind": "merged", "drift": drift})

@@ -94,6 +94,11 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--verbose', 'stack traces of errors')
     .action(runs<[string, LogsOptions]>(async () => (await import('./commands/logs.ts')).runLogs));
 
+  addConfigOptions(program.command('fetch'))
+    .description("get the config's models and data from the hub, for a run on a machine without a network")
+    .option('--run <dir>', 'the run directory, which keeps the commits (default: runs/<name of the config>)')
+    .action(runs<[StageOptions]>(async () => (await import('./commands/fetch.ts')).runFetch));
+
   const task = program.command('task').description('try a task before a run depends on it');
   addConfigOptions(task.command('check'))
     .description(

@@ -63,6 +63,7 @@ const data = z.strictObject({
   path: z.string().optional().describe('jsonl, parquet: the file, relative to the config file.'),
   dataset: z.string().optional().describe('hub: the data set, such as Jiayi-Pan/Countdown-Tasks-3to4.'),
   subset: z.string().optional().describe('hub: the configuration of the data set.'),
+  revision: z.string().optional().describe('hub: branch, tag or commit.'),
   hub_split: z.string().default('train').describe('hub: the split to read; rrr makes its own test split.'),
   rows: positiveInt
     .optional()
@@ -355,5 +356,9 @@ export type WrittenConfig = z.output<typeof configSchema>;
  */
 export const resolvedConfigSchema = configSchema.extend({
   data: data.extend({ train_fraction: fraction }),
+  hub_commits: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('What the run takes from the hub, by owner/name@revision: `hub` of run.json.'),
 });
 export type Config = z.output<typeof resolvedConfigSchema>;

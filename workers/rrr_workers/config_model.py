@@ -61,6 +61,7 @@ class Data(BaseModel):
     path: str | None = None
     dataset: str | None = None
     subset: str | None = None
+    revision: str | None = None
     hub_split: str
     rows: int | None = None
     columns: dict[str, str]
@@ -244,3 +245,4 @@ class Config(BaseModel):
     train: Train
     eval: Eval
     benchmarks: Benchmarks
+    hub_commits: dict[str, str] | None = None

@@ -14,7 +14,7 @@ LAYERS = (
     ("benchmarks",),
     ("training", "data"),
     ("runtime", "draws"),
-    ("episode", "api"),
+    ("episode", "api", "hub"),
     ("engines",),
     ("tasks",),
     ("config",),

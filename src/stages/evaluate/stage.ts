@@ -18,5 +18,6 @@ export const evaluate: Stage<Report> = {
   needs: ({ eval: { model } }) => (model === undefined ? ['train'] : []),
   decides: decideEvaluation,
   widen,
+  hub: () => ['models', 'data'],
   load: () => import('./work.ts'),
 };

@@ -9,5 +9,6 @@ export const failures: Stage<FailuresSummary> = {
   unit: 'queries',
   needs: () => [],
   decides: decideFailures,
+  hub: ({ engine }) => (engine.name === 'vllm' ? ['models', 'data'] : ['data']),
   load: () => import('./work.ts'),
 };

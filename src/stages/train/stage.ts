@@ -16,5 +16,6 @@ export const train: Stage<TrainSummary> = {
   needs: () => ['failures'],
   gpus: ({ train }) => train.devices ?? 'all',
   decides: decideTraining,
+  hub: () => ['models'],
   load: () => import('./work.ts'),
 };

@@ -5,6 +5,7 @@ import type { CompareOptions } from './commands/compare.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { SchemaOptions } from './commands/schema.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
@@ -128,7 +129,8 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .command('schema', { hidden: true })
     .description('the JSON Schema of a config, for editors')
     .option('--resolved', 'of the resolved config, which workers are given')
-    .action(runs<[{ resolved?: boolean }]>(async () => (await import('./commands/schema.ts')).runSchema));
+    .option('--markdown', 'as the page docs/config.md')
+    .action(runs<[SchemaOptions]>(async () => (await import('./commands/schema.ts')).runSchema));
 
   await program.parseAsync([...context.args], { from: 'user' });
   return outcome;

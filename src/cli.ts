@@ -10,6 +10,7 @@ import type { StageOptions } from './commands/stage.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
+import { EXIT_CODES, showExamples } from './terminal/examples.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
 
 const RUN_COMMAND = 'run';
@@ -132,8 +133,16 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--markdown', 'as the page docs/config.md')
     .action(runs<[SchemaOptions]>(async () => (await import('./commands/schema.ts')).runSchema));
 
+  addExamples(program);
+  program.addHelpText('after', EXIT_CODES);
   await program.parseAsync([...context.args], { from: 'user' });
   return outcome;
+}
+
+/** To a command and all below it; `words` name it. */
+function addExamples(command: Command, words: readonly string[] = []): void {
+  command.addHelpText('after', showExamples(words.join(' ')));
+  for (const below of command.commands) addExamples(below, [...words, below.name()]);
 }
 
 function addRunOptions(command: Command): Command {

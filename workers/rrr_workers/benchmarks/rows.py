@@ -70,7 +70,7 @@ class _Columns:
         raise self.problem(f"column {name} must be a whole number below {below}, and is {value!r}")
 
     def problem(self, message: str) -> UserError:
-        return UserError(f"{self._place}: {message}", cure='the columns are in the README, "Forgetting"')
+        return UserError(f"{self._place}: {message}", cure="the columns are in docs/forgetting.md")
 
     def _checked(self, name: str, what: str, holds: Callable[[Any], bool]) -> Any:
         if name not in self._raw:

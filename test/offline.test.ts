@@ -30,11 +30,10 @@ test('build-failures on a node without a network, after rrr fetch', { timeout: 4
   const config = readFileSync('configs/demo.yaml', 'utf8')
     .replace('../models/tiny', 'lab/tiny')
     .replace(/^data:\n(?: .*\n)+/m, 'data: {source: hub, dataset: lab/sums, test_fraction: 0.3}\n');
-  writeFileSync(join(cwd, 'a.yaml'), `${config}benchmarks: {source: files, path: .}\n`);
+  writeFileSync(join(cwd, 'a.yaml'), `${config}benchmarks: {source: files, path: ., tasks: [gsm8k]}\n`);
   writeFileSync(join(cwd, 'gsm8k.jsonl'), '');
-  const only = ['--set', 'benchmarks.tasks=[gsm8k]'];
   const rrr = (args: string[], env: Record<string, string>) =>
-    execa('node', [resolve('dist/main.js'), ...args, ...only], {
+    execa('node', [resolve('dist/main.js'), ...args], {
       cwd,
       reject: false,
       env: { HF_HOME: join(cwd, 'home'), OMP_WAIT_POLICY: 'PASSIVE', ...env },
@@ -55,6 +54,7 @@ test('build-failures on a node without a network, after rrr fetch', { timeout: 4
   expect(Object.keys(commits)).toEqual(['lab/tiny@main', 'datasets/lab/sums@main']);
   const ofRun = () => JSON.parse(readFileSync(join(cwd, 'runs/a/run.json'), 'utf8')).hub;
   expect(ofRun()).toEqual(commits);
+  expect(JSON.parse((await rrr(['status', 'runs/a', '--json'], {})).stdout).state).toBe('new');
 
   // What a branch is by now is another commit, which nobody has fetched: the run's own are used.
   for (const repo of ['models--lab--tiny', 'datasets--lab--sums'])

@@ -8,6 +8,7 @@ import type { LogsOptions } from './commands/logs.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { SchemaOptions } from './commands/schema.ts';
 import type { SetupOptions } from './commands/setup.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { StatusOptions } from './commands/status.ts';
@@ -16,6 +17,7 @@ import type { TryOptions } from './commands/try.ts';
 import { STACKS } from './launch/environment.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
+import { EXIT_CODES, showExamples } from './terminal/examples.ts';
 import type { ConfigOptions } from './terminal/require-config.ts';
 
 const RUN_COMMAND = 'run';
@@ -190,6 +192,10 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--json', 'one JSON object on stdout')
     .option('--verbose', 'stack traces of errors')
     .action(runs<[DoctorOptions]>(async () => (await import('./commands/doctor.ts')).runDoctor));
+  addConfigOptions(program.command('fetch'))
+    .description("get the config's models and data from the hub, for a run on a machine without a network")
+    .option('--run <dir>', 'the run directory, which keeps the commits (default: runs/<name of the config>)')
+    .action(runs<[StageOptions]>(async () => (await import('./commands/fetch.ts')).runFetch));
 
   const task = program.command('task').description('try a task before a run depends on it');
   addConfigOptions(task.command('check'))
@@ -220,10 +226,19 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .command('schema', { hidden: true })
     .description('the JSON Schema of a config, for editors')
     .option('--resolved', 'of the resolved config, which workers are given')
-    .action(runs<[{ resolved?: boolean }]>(async () => (await import('./commands/schema.ts')).runSchema));
+    .option('--markdown', 'as the page docs/config.md')
+    .action(runs<[SchemaOptions]>(async () => (await import('./commands/schema.ts')).runSchema));
 
+  addExamples(program);
+  program.addHelpText('after', EXIT_CODES);
   await program.parseAsync([...context.args], { from: 'user' });
   return outcome;
+}
+
+/** To a command and all below it; `words` name it. */
+function addExamples(command: Command, words: readonly string[] = []): void {
+  command.addHelpText('after', showExamples(words.join(' ')));
+  for (const below of command.commands) addExamples(below, [...words, below.name()]);
 }
 
 function addRunOptions(command: Command): Command {

@@ -1,4 +1,4 @@
-/** A task of a user's own, in Python and with a verifier in JavaScript: the files that README.md shows, run for real. */
+/** A task of a user's own, in Python and with a verifier in JavaScript: the files that docs/your-task.md shows, run for real. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

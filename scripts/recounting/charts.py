@@ -26,7 +26,7 @@ class _Axis:
 
     def is_even(self) -> bool:
         values = [value for value, _ in self.ticks]
-        return len(set(values)) > 1 and all(abs(self.pixel(value) - pixel) < _SLACK for value, pixel in self.ticks)
+        return values[0] != values[-1] and all(abs(self.pixel(value) - pixel) < _SLACK for value, pixel in self.ticks)
 
 
 @dataclass

@@ -289,6 +289,7 @@ def _run(run: Run) -> Table:
     times: list[list[Parts]] = [
         [[f"time, {stage}"], [duration(record["seconds"])]] for stage, record in run.manifest["stages"].items()
     ]
+    commits: list[list[Parts]] = [[[f"hub, {name}"], [commit]] for name, commit in run.manifest.get("hub", {}).items()]
     versions = {"rrr": run.manifest["rrr_version"], **run.versions()}
     return Table(
         ["run", ""],
@@ -299,6 +300,7 @@ def _run(run: Run) -> Table:
             [["seed"], [_count(run.config["seed"])]],
             *times,
             [["versions"], [", ".join(f"{name} {version}" for name, version in versions.items())]],
+            *commits,
         ],
     )
 

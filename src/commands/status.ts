@@ -77,6 +77,7 @@ function render(status: RunStatus, context: Context): string {
 
 function describeState({ state, process }: RunStatus): string {
   if (process) return `running, process ${process.pid} on ${process.host} since ${process.since}`;
+  if (state === 'new') return 'no stage of it is begun';
   if (state === 'killed') return 'was killed; --resume goes on';
   if (state === 'interrupted') return 'interrupted; --resume goes on';
   return state;

@@ -103,6 +103,7 @@ const SOURCE_KEYS = {
   path: ['jsonl', 'parquet'],
   dataset: ['hub'],
   subset: ['hub'],
+  revision: ['hub'],
   columns: ['hub', 'jsonl', 'parquet'],
 } as const;
 

@@ -16,7 +16,10 @@ const model = z.strictObject({
     .min(1)
     .describe('Hub id, or a folder when it starts with ./ ../ / or ~ (relative to the config file).'),
   revision: z.string().optional().describe('Hub revision: branch, tag or commit.'),
-  dtype: z.enum(['auto', 'float32', 'bfloat16', 'float16']).default('auto'),
+  dtype: z
+    .enum(['auto', 'float32', 'bfloat16', 'float16'])
+    .default('auto')
+    .describe('In what is computed. auto: as the checkpoint says.'),
   max_model_len: positiveInt
     .default(4096)
     .describe('Context window in tokens: prompt and completion together.'),
@@ -33,10 +36,10 @@ const task = z.strictObject({
   options: z.record(z.string(), z.json()).prefault({}).describe('Options of the task itself.'),
   prompts: z
     .strictObject({
-      system: z.string().optional(),
-      question: z.string().optional(),
-      reflection: z.string().optional(),
-      retry: z.string().optional(),
+      system: z.string().optional().describe('The system message. Default: none.'),
+      question: z.string().optional().describe('Of the first try.'),
+      reflection: z.string().optional().describe('Asks for the reflection, after the failed answer.'),
+      retry: z.string().optional().describe('Asks for the second try, after the reflection.'),
       bare_retry: z
         .string()
         .optional()
@@ -59,10 +62,13 @@ const task = z.strictObject({
 });
 
 const data = z.strictObject({
-  source: z.enum(['hub', 'jsonl', 'parquet', 'generator']),
+  source: z
+    .enum(['hub', 'jsonl', 'parquet', 'generator'])
+    .describe("Where rows come from. generator: the task's own, of Countdown and function calling."),
   path: z.string().optional().describe('jsonl, parquet: the file, relative to the config file.'),
   dataset: z.string().optional().describe('hub: the data set, such as Jiayi-Pan/Countdown-Tasks-3to4.'),
   subset: z.string().optional().describe('hub: the configuration of the data set.'),
+  revision: z.string().optional().describe('hub: branch, tag or commit.'),
   hub_split: z.string().default('train').describe('hub: the split to read; rrr makes its own test split.'),
   rows: positiveInt
     .optional()
@@ -71,7 +77,10 @@ const data = z.strictObject({
     .record(z.string(), z.string())
     .prefault({})
     .describe('Renames: field of the task -> column of the data.'),
-  on_bad_row: z.enum(['fail', 'skip']).default('fail'),
+  on_bad_row: z
+    .enum(['fail', 'skip'])
+    .default('fail')
+    .describe('A row that the task refuses stops the run, or is left out and counted.'),
   test_fraction: fraction.default(0.1).describe('Share of the split keys held out for `rrr eval`.'),
   train_fraction: fraction
     .optional()
@@ -81,14 +90,17 @@ const data = z.strictObject({
 });
 
 const sampling = z.strictObject({
-  temperature: z.number().min(0).default(1),
-  top_p: z.number().gt(0).max(1).default(1),
+  temperature: z.number().min(0).default(1).describe('1 for training: other values bias it.'),
+  top_p: z.number().gt(0).max(1).default(1).describe('1 for training, likewise.'),
   max_answer_tokens: positiveInt.default(1024).describe('Limit of the first try and of the retry.'),
-  max_reflection_tokens: positiveInt.default(512),
+  max_reflection_tokens: positiveInt.default(512).describe('Limit of a reflection.'),
 });
 
 const endpoint = z.strictObject({
-  base_urls: z.array(z.url()).min(1),
+  base_urls: z
+    .array(z.url())
+    .min(1)
+    .describe('Such as http://host:8000/v1; sampling workers take them in turn.'),
   model: z.string().optional().describe('Name of the model at the endpoint. Default: model.name.'),
   api_key_env: z.string().default('OPENAI_API_KEY').describe('The environment variable that holds the key.'),
   max_retries: z.int().nonnegative().default(5).describe('Retries of HTTP 429 and 5xx.'),
@@ -115,7 +127,7 @@ const engine = z.strictObject({
     .default(1)
     .describe('KV cache of an engine on a CPU machine, in GiB.'),
   enforce_eager: z.boolean().default(false).describe('Skip compilation: slower tokens, much faster start.'),
-  prefix_caching: z.boolean().default(true),
+  prefix_caching: z.boolean().default(true).describe('What prompts begin with in common is computed once.'),
   openai: endpoint.optional(),
 });
 
@@ -158,9 +170,9 @@ const train = z.strictObject({
     .describe('fsdp2: weights, gradients, optimizer and reference are split over the GPUs.'),
   lora: z
     .strictObject({
-      rank: positiveInt.default(32),
-      alpha: positiveInt.default(64),
-      dropout: z.number().min(0).lt(1).default(0),
+      rank: positiveInt.default(32).describe('Of the adapters.'),
+      alpha: positiveInt.default(64).describe('Adapters are scaled by alpha / rank.'),
+      dropout: z.number().min(0).lt(1).default(0).describe('Of what goes into an adapter.'),
       targets: z
         .array(z.string().min(1))
         .min(1)
@@ -175,7 +187,7 @@ const train = z.strictObject({
     })
     .optional()
     .describe('Train low-rank adapters in place of all weights; {} for the defaults (not in the paper).'),
-  steps: positiveInt.default(1750),
+  steps: positiveInt.default(1750).describe('Updates of the weights.'),
   batch_size: positiveInt.default(256).describe('Reflections an optimizer step: prompts x num_generations.'),
   micro_batch_size: positiveInt
     .optional()
@@ -192,22 +204,32 @@ const train = z.strictObject({
     .enum(['verifier', 'shuffled'])
     .default('verifier')
     .describe('shuffled: the control that must not learn.'),
-  learning_rate: z.number().positive().default(5e-7),
-  lr_scheduler: z.enum(['cosine', 'linear', 'constant', 'constant_with_warmup']).default('cosine'),
-  warmup_ratio: fraction.default(0.03),
+  learning_rate: z
+    .number()
+    .positive()
+    .default(5e-7)
+    .describe('The highest; adapters usually want a higher one.'),
+  lr_scheduler: z
+    .enum(['cosine', 'linear', 'constant', 'constant_with_warmup'])
+    .default('cosine')
+    .describe('How the learning rate changes over the steps.'),
+  warmup_ratio: fraction.default(0.03).describe('Share of the steps in which the learning rate rises.'),
   beta: z.number().min(0).default(0.001).describe('Weight of the KL penalty.'),
   epsilon: z.number().positive().default(0.2).describe('Clip range of the ratio (not in the paper).'),
   loss_type: z.enum(['grpo', 'bnpo', 'dr_grpo', 'dapo']).default('grpo').describe('Not in the paper.'),
   scale_rewards: z.enum(['group', 'batch', 'none']).default('group').describe('Not in the paper.'),
-  max_grad_norm: z.number().positive().default(1),
-  gradient_checkpointing: z.boolean().default(false),
+  max_grad_norm: z.number().positive().default(1).describe('Longer gradients are scaled down to this.'),
+  gradient_checkpointing: z
+    .boolean()
+    .default(false)
+    .describe('Activations are computed again on the way back: less memory, more time.'),
   checkpoint_every: positiveInt.default(50).describe('Steps between checkpoints.'),
   checkpoint_minutes: z
     .number()
     .positive()
     .optional()
     .describe('A checkpoint also when this many minutes have passed since the last one.'),
-  keep_checkpoints: positiveInt.default(2),
+  keep_checkpoints: positiveInt.default(2).describe('The last so many are kept.'),
   max_logprob_difference: z
     .number()
     .positive()
@@ -279,7 +301,10 @@ const evaluation = z.strictObject({
   baselines: z
     .array(
       z.strictObject({
-        name: z.string().regex(/^[A-Za-z][\w.-]*$/, 'letters, digits, dots, - and _, a letter first'),
+        name: z
+          .string()
+          .regex(/^[A-Za-z][\w.-]*$/, 'letters, digits, dots, - and _, a letter first')
+          .describe('In the report: letters, digits, dots, - and _, a letter first.'),
         model: z.string().min(1).optional().describe('A folder or hub id that vLLM serves.'),
         openai: endpoint.optional().describe('Or an endpoint.'),
       }),
@@ -378,7 +403,8 @@ export const configSchema = z.strictObject({
     .int()
     .nonnegative()
     .max(2 ** 31 - 1)
-    .default(0),
+    .default(0)
+    .describe('Of the generator, the split, every draw and the training: the same seed makes the same run.'),
   python: z
     .string()
     .optional()
@@ -405,5 +431,9 @@ export type WrittenConfig = z.output<typeof configSchema>;
  */
 export const resolvedConfigSchema = configSchema.extend({
   data: data.extend({ train_fraction: fraction }),
+  hub_commits: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('What the run takes from the hub, by owner/name@revision: `hub` of run.json.'),
 });
 export type Config = z.output<typeof resolvedConfigSchema>;

@@ -12,8 +12,8 @@ import { requireRun } from './require-run.ts';
 
 export interface RunStatus {
   run: string;
-  /** killed: a stage was begun, and its process is gone without having recorded an end. */
-  state: 'running' | 'killed' | 'interrupted' | 'failed' | 'finished';
+  /** killed: a stage was begun, and its process is gone without having recorded an end. new: none was begun. */
+  state: 'new' | 'running' | 'killed' | 'interrupted' | 'failed' | 'finished';
   /** Who works on it. */
   process: { pid: number; host: string; since: string } | null;
   /** What a running process does, or the last that a killed one reported. */
@@ -80,6 +80,7 @@ export async function readStatus(run: string): Promise<RunStatus> {
 
 function stateOf(stages: readonly StageStatus[], manifest: Manifest | undefined): RunStatus['state'] {
   if (!manifest) return 'killed';
+  if (stages.length === 0) return 'new';
   const open = stages.find(({ status }) => status !== 'finished');
   return (open?.status ?? 'finished') as Exclude<StageStatus['status'], 'running'>;
 }

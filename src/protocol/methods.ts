@@ -96,6 +96,28 @@ export const prepareResult = z.object({
 });
 export type PrepareResult = z.output<typeof prepareResult>;
 
+/**
+ * hub {parts, commits, fetch}: the repositories of the hub that the config names, in its parts (models, data, benchmarks):
+ * which commit each of them is, unless `commits` says so. With `fetch` they are got into the cache; without, and where the
+ * hub is offline, they must be there.
+ */
+export const hubResult = z.object({
+  repos: z.array(
+    z.object({
+      /** owner/name@revision, a data set's after "datasets/". */
+      name: z.string(),
+      kind: z.enum(['model', 'dataset']),
+      /** The key of the config that names it. */
+      key: z.string(),
+      commit: z.string().nullable(),
+      /** Of its files in the cache, once fetched. */
+      bytes: count.nullable(),
+      error: z.object({ message: z.string(), cure: z.string() }).nullable(),
+    }),
+  ),
+});
+export type HubRepo = z.output<typeof hubResult>['repos'][number];
+
 /** check {rows}: what a task makes of its first rows. */
 export const taskCheckResult = z.object({
   task: z.string(),

@@ -35,6 +35,7 @@ export function aggregate(input: ReportInput): Report {
   return {
     rrr: input.rrr,
     versions: input.versions,
+    hub: input.hub,
     seconds: input.seconds,
     task: input.config.task.name,
     models: { base: input.config.model.name, trained: input.trainedModel },

@@ -237,6 +237,7 @@ export function runFacts(report: Report): Table {
         ...Object.entries(report.versions).map(([name, version]) => `${name} ${version}`),
       ].join(', '),
     ],
+    ...Object.entries(report.hub).map(([name, commit]) => [`hub, ${name}`, commit]),
   ];
 }
 

@@ -12,6 +12,8 @@ export type Decoding = Config['eval']['modes'][number];
 export interface ReportInput {
   rrr: string;
   versions: Record<string, string>;
+  /** Commits of what comes from the hub, by owner/name@revision. */
+  hub: Record<string, string>;
   seconds: Record<string, number>;
   config: Config;
   /** The model of the trained arms. */
@@ -28,6 +30,7 @@ export interface ReportInput {
 export interface Report {
   rrr: string;
   versions: Record<string, string>;
+  hub: Record<string, string>;
   /** Wall-clock seconds of each stage. */
   seconds: Record<string, number>;
   task: string;

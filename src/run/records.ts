@@ -41,6 +41,8 @@ export const manifest = z.object({
   data_sha: z.string().optional(),
   /** The prompt templates that are in force. */
   prompts: z.record(z.string(), z.string().nullable()).optional(),
+  /** Commits of what comes from the hub, by owner/name@revision: the first to need one chooses it for the whole run. */
+  hub: z.record(z.string(), z.string()).optional(),
   /** By the stage's name. */
   stages: z.record(z.string(), stageRecord),
 });

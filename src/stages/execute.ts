@@ -6,6 +6,7 @@ import { beginAttempt, requireFinished } from '../run/attempt.ts';
 import type { Progress } from '../run/progress.ts';
 import { RecordedProgress } from '../run/recorded-progress.ts';
 import { WorkerEvents } from '../run/worker-events.ts';
+import { chooseCommits } from './hub.ts';
 import { requirePackages } from './packages.ts';
 import { SamplerPools } from './sampler-pools.ts';
 import type { Stage } from './stage.ts';
@@ -46,7 +47,21 @@ export async function executeStage<Summary>(stage: Stage<Summary>, request: Stag
     const recorder = await WorkerEvents.open(paths, log);
     const progress = new RecordedProgress(request.progress, paths.status);
     const { options = {}, samplers = new SamplerPools() } = request;
-    const job = { config, paths, resumed, options, signal, progress, log, launcher, recorder, samplers };
+    const asked = { config, paths, signal, progress, launcher, log };
+    const hubCommits = await chooseCommits(stage.hub?.(config) ?? [], asked);
+    const job = {
+      hubCommits,
+      config,
+      paths,
+      resumed,
+      options,
+      signal,
+      progress,
+      log,
+      launcher,
+      recorder,
+      samplers,
+    };
     let keep = false;
     try {
       samplers.enter(job);

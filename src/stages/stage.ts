@@ -24,8 +24,13 @@ export interface Stage<Summary = unknown> extends StageIdentity {
   packages?(config: Config): readonly string[];
   /** GPUs that it computes on itself, where no sampling worker of an earlier stage may be left. */
   gpus?(config: Config): readonly string[] | 'all';
+  /** What it takes from the hub, where the config names something there. */
+  hub?(config: Config): readonly HubPart[];
   load(): Promise<StageWork<Summary>>;
 }
+
+/** Of a config: models that are trained and evaluated, the task's data, general benchmarks. */
+export type HubPart = 'models' | 'data' | 'benchmarks';
 
 /** The code of a stage: a module with these exports. */
 export interface StageWork<Summary = unknown> {

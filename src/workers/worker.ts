@@ -31,6 +31,8 @@ export interface WorkerContext {
   log: Logger;
   /** Absent where there is no run directory. */
   recorder?: WorkerRecorder | undefined;
+  /** `hub` of run.json. */
+  hubCommits?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface WorkerSpec extends LaunchRequest {
@@ -53,6 +55,7 @@ export class Worker {
   readonly #spec: WorkerSpec;
   readonly #log: Logger;
   readonly #recorder: WorkerRecorder | undefined;
+  readonly #hubCommits: WorkerContext['hubCommits'];
   readonly #process: WorkerProcess;
   readonly #pending = new PendingCalls();
   /** Lines for its stdin. */
@@ -64,11 +67,12 @@ export class Worker {
   #settleReady!: { resolve: () => void; reject: (error: Error) => void };
   #settleEnded!: (error: WorkerLostError) => void;
 
-  constructor(spec: WorkerSpec, { launcher, log, recorder }: WorkerContext) {
+  constructor(spec: WorkerSpec, { launcher, log, recorder, hubCommits }: WorkerContext) {
     this.#spec = spec;
     this.name = spec.name;
     this.#log = log.child({ worker: spec.name });
     this.#recorder = recorder;
+    this.#hubCommits = hubCommits;
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
@@ -226,7 +230,7 @@ export class Worker {
     this.#send({
       type: 'start',
       protocol: PROTOCOL_VERSION,
-      config: config as never,
+      config: { ...config, hub_commits: this.#hubCommits } as never,
       options: options as never,
     });
   }

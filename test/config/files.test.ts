@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { configJsonSchema } from '../../src/config/expected.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { configMarkdown } from '../../src/config/markdown.ts';
 import { renderProblems } from '../../src/config/render.ts';
 
 const files = readdirSync('configs').filter((name) => name.endsWith('.yaml'));
@@ -21,4 +22,8 @@ test('configs/schema.json is current: npm run schema', () => {
   expect(JSON.parse(readFileSync('configs/schema.json', 'utf8'))).toEqual(
     JSON.parse(JSON.stringify(configJsonSchema())),
   );
+});
+
+test('docs/config.md is current: npm run schema', () => {
+  expect(readFileSync('docs/config.md', 'utf8')).toBe(configMarkdown());
 });

@@ -78,6 +78,7 @@ export function step(number: number, second_try: number): TrainEvent {
 export const input: ReportInput = {
   rrr: '0.1.0',
   versions: { torch: '2.13.0' },
+  hub: {},
   seconds: { 'build-failures': 58, train: 80, eval: 30 },
   config,
   trainedModel: '/runs/a/train/model',

@@ -13,7 +13,7 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     `seed model.name model.revision model.dtype model.max_model_len
     task.name task.options task.verifier.command task.verifier.timeout_s
     task.prompts.system task.prompts.question task.prompts.reflection task.prompts.retry
-    data.source data.path data.dataset data.subset data.hub_split data.rows data.columns
+    data.source data.path data.dataset data.subset data.revision data.hub_split data.rows data.columns
     data.test_fraction data.train_fraction data.train_rows data.test_rows
     sampling.temperature sampling.top_p sampling.max_answer_tokens sampling.max_reflection_tokens
     failures.max_draws failures.failures_per_query failures.keep engine.name engine.openai.tools`,
@@ -39,9 +39,9 @@ const KEYS: [keys: string, ...stages: string[]][] = [
     benchmarks.chat_template benchmarks.shots.gsm8k benchmarks.shots.math`,
     'benchmarks',
   ],
-  // How fast, where, how safely, how much of it, and what is shown.
+  // How fast, where, how safely, how much of it, and what is shown; and what a run adds itself, and keeps.
   [
-    `python data.on_bad_row task.verifier.processes
+    `hub_commits python data.on_bad_row task.verifier.processes
     engine.tensor_parallel engine.gpu_memory_utilization engine.cpu_kv_cache_gib engine.enforce_eager
     engine.prefix_caching engine.openai.base_urls engine.openai.model engine.openai.api_key_env
     engine.openai.max_retries

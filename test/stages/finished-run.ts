@@ -20,7 +20,14 @@ export function writeRun(run: string, input: ReportInput): void {
   };
   writeFileSync(
     paths.manifest,
-    JSON.stringify({ format: 2, rrr_version: '0.1.0', created: '', date: '2026-01-02', stages }),
+    JSON.stringify({
+      format: 2,
+      rrr_version: '0.1.0',
+      created: '',
+      date: '2026-01-02',
+      hub: input.hub,
+      stages,
+    }),
   );
   const event = { time: 0, rrr: 1, worker: 'sampler-0' };
   const hello = { ...event, event: 'hello', versions: input.versions };

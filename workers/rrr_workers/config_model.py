@@ -61,6 +61,7 @@ class Data(BaseModel):
     path: str | None = None
     dataset: str | None = None
     subset: str | None = None
+    revision: str | None = None
     hub_split: str
     rows: int | None = None
     columns: dict[str, str]
@@ -276,3 +277,4 @@ class Config(BaseModel):
     eval: Eval
     benchmarks: Benchmarks
     launch: Launch
+    hub_commits: dict[str, str] | None = None

@@ -68,6 +68,7 @@ class RecordedRun:
             "rrr_version": "0.1.0",
             "created": "",
             "date": "2026-01-02",
+            "hub": {"owner/name@main": "607a30d783dfa663caf39e06633721c8d4cfcd7e"},
             "stages": {name: {**stage, "seconds": each} for name, each in zip(stages, seconds, strict=True)},
         }
 

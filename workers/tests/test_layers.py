@@ -14,7 +14,7 @@ LAYERS = (
     ("benchmarks", "planning"),
     ("training", "data"),
     ("runtime", "draws"),
-    ("episode", "api"),
+    ("episode", "api", "hub"),
     ("reflecting",),
     ("engines",),
     ("tasks",),

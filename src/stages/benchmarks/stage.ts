@@ -21,6 +21,7 @@ export const benchmarks: Stage<Forgetting[]> = {
       benchmarks: { ...config.benchmarks, path: identifyFiles(config.benchmarks) },
     };
   },
+  hub: () => ['models', 'benchmarks'],
   load: () => import('./work.ts'),
 };
 

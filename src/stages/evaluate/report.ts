@@ -49,6 +49,7 @@ export async function readRun(paths: RunPaths): Promise<ReportInput> {
   return {
     rrr: manifest.rrr_version,
     versions: await readVersions(paths),
+    hub: manifest.hub ?? {},
     seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
     config,
     trainedModel: config.eval.model ?? paths.trainedModel,

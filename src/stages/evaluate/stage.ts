@@ -19,5 +19,6 @@ export const evaluate: Stage<Report> = {
   packages: () => ['vllm'],
   decides: decideEvaluation,
   widen,
+  hub: () => ['models', 'data'],
   load: () => import('./work.ts'),
 };

@@ -10,5 +10,6 @@ export const failures: Stage<FailuresSummary> = {
   needs: () => [],
   packages: ({ engine }) => (engine.name === 'vllm' ? ['vllm'] : []),
   decides: decideFailures,
+  hub: ({ engine }) => (engine.name === 'vllm' ? ['models', 'data'] : ['data']),
   load: () => import('./work.ts'),
 };

@@ -17,5 +17,6 @@ export const train: Stage<TrainSummary> = {
   packages: () => ['torch', 'trl', 'vllm'],
   gpus: ({ train }) => train.devices ?? 'all',
   decides: decideTraining,
+  hub: () => ['models'],
   load: () => import('./work.ts'),
 };

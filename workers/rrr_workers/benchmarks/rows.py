@@ -2,13 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rrr_workers.config import Config, hub_commit
 from rrr_workers.data.sources import parse_line
 from rrr_workers.errors import UserError
 from rrr_workers.hashing import content_hash
+from rrr_workers.hub.repos import Repo, find_commit
+from rrr_workers.hub.splits import load_split
 from rrr_workers.tasks.base import BadRow
 from rrr_workers.text import numbered_lines
 
@@ -24,18 +27,18 @@ _HUB = {
 _ID_DIGITS = 16
 
 
-def read_rows(task: str, file: str | None, most: int | None) -> list[Row]:
+def read_rows(task: str, source: str | Repo, most: int | None) -> list[Row]:
     """The items in the order of the data, each with an ``id``. Of more than ``most`` those with the lowest ids: the
     same ones in every run, and among those of a larger ``most``. Raises :class:`UserError`."""
     rows = []
     seen: Counter[str] = Counter()
-    for place, raw in _hub_rows(task) if file is None else _file_rows(Path(file)):
+    for place, raw in _hub_rows(source) if isinstance(source, Repo) else _file_rows(Path(source)):
         row = _NORMALISE[task](_Columns(place, raw))
         name = content_hash(row)[:_ID_DIGITS]
         seen[name] += 1
         rows.append({"id": name if seen[name] == 1 else f"{name}-{seen[name]}", **row})
     if not rows:
-        raise UserError(f"benchmarks.path: {file} holds no row", cure="correct the file, or leave its benchmark out")
+        raise UserError(f"benchmarks.path: {source} holds no row", cure="correct the file, or leave its benchmark out")
     kept = {row["id"] for row in sorted(rows, key=lambda row: str(row["id"]))[:most]}
     return [row for row in rows if row["id"] in kept]
 
@@ -67,7 +70,7 @@ class _Columns:
         raise self.problem(f"column {name} must be a whole number below {below}, and is {value!r}")
 
     def problem(self, message: str) -> UserError:
-        return UserError(f"{self._place}: {message}", cure='the columns are in the README, "Forgetting"')
+        return UserError(f"{self._place}: {message}", cure="the columns are in docs/forgetting.md")
 
     def _checked(self, name: str, what: str, holds: Callable[[Any], bool]) -> Any:
         if name not in self._raw:
@@ -127,15 +130,11 @@ def _file_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise UserError(f"benchmarks.path: can't read {path}: {error.strerror}", cure="make the file again") from error
 
 
-def _hub_rows(task: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    import datasets
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
-
+def hub_set(task: str, config: Config) -> Repo:
     name, subset, split = _HUB[task]
-    try:
-        loaded = datasets.load_dataset(name, subset, split=split)
-    except (OSError, ValueError, httpx.HTTPError, HfHubHTTPError) as error:
-        cure = "check the connection, HF_ENDPOINT and HF_TOKEN, or bring files: benchmarks.source: files"
-        raise UserError(f"benchmarks: can't load {name} from the hub: {error}", cure=cure) from error
-    return ((f"{name}[{split}] row {number}", row) for number, row in enumerate(loaded, start=1))
+    return Repo("dataset", name, hub_commit(config, "dataset", name), "benchmarks.tasks", subset, split)
+
+
+def _hub_rows(repo: Repo) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, row in enumerate(load_split(repo, find_commit(repo)), start=1):
+        yield f"{repo.id}[{repo.split}] row {number}", row

@@ -6,9 +6,9 @@ from rrr_workers.config import Config
 from rrr_workers.engines.chat_template import refusal
 from rrr_workers.engines.model_folder import TEMPLATE_FILES, chat_template, check_folder, check_length, read_json
 from rrr_workers.errors import UserError
+from rrr_workers.hub.fetch import check_here
+from rrr_workers.hub.repos import find_commit, models_of
 from rrr_workers.tasks.base import message
-
-_HUB_TIMEOUT_S = 20.0
 
 
 def check_model(config: Config) -> None:
@@ -19,7 +19,8 @@ def check_model(config: Config) -> None:
     if Path(name).is_absolute():
         check_folder(Path(name), config.model.max_model_len)
     else:
-        _check_hub(name, config.model.revision)
+        [repo, *_] = models_of(config)
+        check_here(repo, find_commit(repo), config.model.max_model_len)
         if found := files_at_hand(config, "config.json"):
             check_length(read_json(found["config.json"]), config.model.max_model_len, name)
 
@@ -50,36 +51,3 @@ def files_at_hand(config: Config, *names: str) -> dict[str, Path]:
     except HFValidationError:  # an endpoint's name for a model need not be a hub id
         return {}
     return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
-
-
-def _check_hub(name: str, revision: str | None) -> None:
-    import httpx
-    from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
-            return
-        HfApi().model_info(name, revision=revision, timeout=_HUB_TIMEOUT_S)
-    except HFValidationError as error:
-        cure = "write a folder with a leading ./ or /, a hub model as owner/name"
-        raise UserError(f"model.name: {name!r} is neither a folder nor a hub id: {error}", cure=cure) from error
-    except GatedRepoError as error:
-        cure = "accept its terms on its hub page and set HF_TOKEN"
-        raise UserError(f"model.name: {name} is gated", cure=cure) from error
-    except RevisionNotFoundError as error:
-        raise UserError(f"model.revision: {name} has no {revision!r}", cure="check model.revision") from error
-    except RepositoryNotFoundError as error:
-        cure = "check the name; a folder needs a leading ./ or /; a private model needs HF_TOKEN"
-        raise UserError(f"model.name: the hub has no model {name!r}", cure=cure) from error
-    except (OfflineModeIsEnabled, HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        cure = "check the connection and HF_ENDPOINT, or name a folder with the model"
-        message = f"model.name: {name!r} is not in the local cache and the hub can't be reached: {error}"
-        raise UserError(message, cure=cure) from error

@@ -9,6 +9,8 @@ from typing import Any
 from rrr_workers.config import Config, Data
 from rrr_workers.data.file_kinds import json_lines
 from rrr_workers.errors import UserError
+from rrr_workers.hub.repos import data_of, find_commit
+from rrr_workers.hub.splits import load_split
 from rrr_workers.tasks.base import BadRow, Query, check_plain_json
 from rrr_workers.tasks.loaded import LoadedTask, user_code
 from rrr_workers.text import clip
@@ -29,7 +31,7 @@ def read_rows(config: Config, loaded: LoadedTask) -> Iterator[RawRow]:
     elif data.source == "parquet":
         rows = _parquet_rows(_path(data))
     else:
-        rows = _hub_rows(data)
+        rows = _hub_rows(config)
     for where, row in islice(rows, data.rows):
         yield where, row if isinstance(row, BadRow) else _rename(row, data.columns)
 
@@ -124,10 +126,10 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
         raise UserError(f"data.path: {path} is not a readable parquet file: {error}", cure=_PATH_CURE) from error
 
 
-def _hub_rows(data: Data) -> Iterator[RawRow]:
-    assert data.dataset is not None
-    for number, row in enumerate(_load_hub_split(data.dataset, data), start=1):
-        yield f"{data.dataset}[{data.hub_split}] row {number}", _without_filling(row)
+def _hub_rows(config: Config) -> Iterator[RawRow]:
+    [repo] = data_of(config)
+    for number, row in enumerate(load_split(repo, find_commit(repo)), start=1):
+        yield f"{repo.id}[{repo.split}] row {number}", _without_filling(row)
 
 
 def _without_filling(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,21 +142,3 @@ def _drop_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _drop_nulls(item) for key, item in value.items() if item is not None}
     return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _load_hub_split(name: str, data: Data) -> Any:
-    """A ``datasets.Dataset``: memory-mapped, so its size on disk is no concern here."""
-    import datasets
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return datasets.load_dataset(name, data.subset, split=data.hub_split)
-    except datasets.exceptions.DatasetNotFoundError as error:
-        cure = "check the name; for a gated data set accept its terms on the hub and set HF_TOKEN"
-        raise UserError(f"data.dataset: {error}", cure=cure) from error
-    except ValueError as error:  # how `datasets` tells of an unknown subset or split
-        raise UserError(f"data.dataset {name}: {error}", cure="check data.subset and data.hub_split") from error
-    except (ConnectionError, OSError, httpx.HTTPError, HfHubHTTPError) as error:
-        cure = "check the connection and HF_ENDPOINT, or download the rows and use data.source: jsonl or parquet"
-        raise UserError(f"data.dataset: can't load {name} from the hub: {error}", cure=cure) from error

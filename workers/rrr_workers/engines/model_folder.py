@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,12 @@ def check_folder(folder: Path, max_model_len: int) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    found = [file for pattern in _WEIGHTS for file in folder.glob(pattern)]
-    return sorted(file for file in found if not _OTHERS.match(file.name))
+    return sorted(file for file in folder.iterdir() if is_weights(file.name)) if folder.is_dir() else []
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of a model's folder holds weights of it, by its name."""
+    return any(fnmatchcase(name, pattern) for pattern in _WEIGHTS) and not _OTHERS.match(name)
 
 
 def chat_template(files: Mapping[str, Path]) -> str | None:

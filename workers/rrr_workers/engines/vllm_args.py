@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rrr_workers.config import Config
+from rrr_workers.config import Config, hub_commit
 from rrr_workers.errors import UserError
 from rrr_workers.text import clip
 
@@ -54,8 +54,7 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
     dtype = dtype or config.model.dtype
     arguments: dict[str, Any] = {
         "model": model,
-        # A revision names a commit of the configured model, not of one that training wrote.
-        "revision": config.model.revision if model == config.model.name else None,
+        "revision": revision_of(config, model),
         "dtype": dtype,
         "max_model_len": config.model.max_model_len,
         "max_num_seqs": config.workers.max_in_flight,
@@ -81,6 +80,11 @@ def engine_arguments(config: Config, model: str, *, dtype: str | None = None) ->
         if dtype == "float32":
             arguments["worker_cls"] = EXACT_CPU_WORKER
     return arguments
+
+
+def revision_of(config: Config, model: str) -> str | None:
+    """What of a hub model is loaded. A folder has none; model.revision is that of the configured model alone."""
+    return config.model.revision if model == config.model.name else hub_commit(config, "model", model)
 
 
 def checkpoint_dtype(model: str, revision: str | None) -> str:

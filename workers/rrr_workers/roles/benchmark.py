@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rrr_workers.benchmarks.rows import Row, read_rows
+from rrr_workers.benchmarks.rows import Row, hub_set, read_rows
 from rrr_workers.benchmarks.run import answer_items
 from rrr_workers.config import Config
 from rrr_workers.data.model_check import check_model
@@ -35,7 +35,8 @@ async def build(config: Config, options: dict[str, Any]) -> Role:
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     check_model(config)
     files = options["files"]
-    rows = {task: read_rows(task, files.get(task), config.benchmarks.items) for task in options["tasks"]}
+    sources = {task: files.get(task) or hub_set(task, config) for task in options["tasks"]}
+    rows = {task: read_rows(task, source, config.benchmarks.items) for task, source in sources.items()}
     from rrr_workers.benchmarks.model import HarnessModel
 
     try:

@@ -30,6 +30,8 @@ def save_model(config: Config, trainer: Any, tokenizer: PreTrainedTokenizerBase,
             _write(shell, tokenizer, output / "model", cast | tied)
     elif trainer.args.should_save:
         adapted = trainer.accelerator.unwrap_model(trainer.model)
+        made = adapted.peft_config["default"]  # with the folder that the base was read from
+        made.base_model_name_or_path, made.revision = config.model.name, config.model.revision
         write_folder(output / "adapter", adapted.save_pretrained)
         base = lora.read_base(config)
         drift = lora.drift(base, adapted)

@@ -15,6 +15,7 @@ from rrr_workers.engines.chat import ChatEncoder
 from rrr_workers.engines.model_folder import check_folder
 from rrr_workers.episode import Decoding
 from rrr_workers.errors import UserError
+from rrr_workers.hub.fetch import with_model_here
 from rrr_workers.runtime.role import Call
 from rrr_workers.tasks.loaded import LoadedTask
 from rrr_workers.training import group, lora, preflight
@@ -48,8 +49,8 @@ def train(
         return {"step": config.train.steps, "stopped": False, "model": str(model)}
     if group.rank() == 0:
         shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
-    if Path(config.model.name).is_absolute():
-        check_folder(Path(config.model.name), config.model.max_model_len)
+    here = with_model_here(config)
+    check_folder(Path(here.model.name), config.model.max_model_len)
     stamp = preflight.make_stamp(config)
     micro_batch_size = preflight.check(config, output)
     if last:
@@ -66,8 +67,8 @@ def train(
     order = training_order(rollout.failures, config.train.steps * prompts_per_step(config), config.seed)
     prepare_trackers(output)
     try:
-        arguments = grpo_config(config, checkpoints, group.world_size(), micro_batch_size)
-        trainer = ReflectionTrainer(config, arguments, tokenizer, rollout, order, call, stamp)
+        arguments = grpo_config(here, checkpoints, group.world_size(), micro_batch_size)
+        trainer = ReflectionTrainer(here, arguments, tokenizer, rollout, order, call, stamp)
         trainer.add_callback(_FirstStep(on_first_step))
         (stopping,) = group.sum_over_ranks(call.stopping.is_set())
         if stopping:  # while the model was loaded

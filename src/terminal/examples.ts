@@ -1,0 +1,56 @@
+/** What --help ends with: examples of each command, by its words, and the exit codes. */
+
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  '': [
+    'rrr run -c configs/demo.yaml                # failures, training, evaluation, report',
+    'rrr run -c configs/demo.yaml --smoke        # try task, data and verifier first, on the CPU',
+    'rrr status runs/demo                        # from another terminal',
+  ],
+  'build-failures': [
+    'rrr build-failures -c configs/demo.yaml --dry-run',
+    'rrr build-failures -c configs/demo.yaml --run runs/seed-2 --set seed=2',
+  ],
+  train: [
+    'rrr train -c configs/demo.yaml',
+    'rrr train -c configs/demo.yaml --resume',
+    "rrr train -c configs/demo.yaml --run runs/lora --set 'train.lora={rank: 16, alpha: 32}'",
+  ],
+  eval: [
+    'rrr eval -c configs/demo.yaml',
+    "rrr eval -c configs/demo.yaml --resume --set 'eval.controls=[bare_retry, donor]'   # more of a finished one",
+    'rrr eval -c configs/demo.yaml --power',
+  ],
+  benchmarks: ['rrr benchmarks -c configs/demo.yaml --set benchmarks.items=200'],
+  run: [
+    'rrr run -c configs/demo.yaml',
+    'rrr run -c configs/demo.yaml --resume --json',
+    'rrr run -c configs/demo.yaml --smoke',
+  ],
+  report: ['rrr report runs/demo', 'rrr report /read/only/run --out report'],
+  compare: ['rrr compare runs/seed-1 runs/seed-2 runs/seed-3 --out joined'],
+  status: ['rrr status runs/demo', 'rrr status runs/demo --json'],
+  logs: ['rrr logs runs/demo --follow', 'rrr logs runs/demo --worker sampler-0 --lines 200'],
+  fetch: [
+    'rrr fetch -c configs/countdown-qwen2.5-1.5b.yaml                    # on a login node',
+    'HF_HUB_OFFLINE=1 rrr run -c configs/countdown-qwen2.5-1.5b.yaml     # on a node without a network',
+  ],
+  'task check': [
+    'rrr task check -c configs/demo.yaml --rows 20',
+    'rrr task check ./near.py:Near -c near.yaml',
+  ],
+  'data stats': ['rrr data stats -c configs/demo-functions.yaml'],
+};
+
+export const EXIT_CODES = `
+Exit codes:
+  0    ok
+  1    the run failed: a worker, the machine, a model
+  2    config, data or command line at fault; what to do is said
+  3    a bug in rrr, or an exception in a task's own code
+  130  interrupted, and everything saved: --resume goes on`;
+
+/** Empty for a command that has none. */
+export function showExamples(command: string): string {
+  const lines = EXAMPLES[command] ?? [];
+  return lines.length === 0 ? '' : `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}

@@ -145,7 +145,6 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     )
     .option('--json', 'one JSON object on stdout, text for people on stderr')
     .option('--verbose', 'stack traces of errors')
-    .addHelpText('after', `\nExample: rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`)
     .action(runs<[string, TryOptions]>(async () => (await import('./commands/try.ts')).runTry));
 
   program
@@ -155,7 +154,6 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--watch', 'show it again every second until the run ends, or until Ctrl-C')
     .option('--json', 'one JSON object on stdout; with --watch one a line, whenever something has changed')
     .option('--verbose', 'stack traces of errors')
-    .addHelpText('after', '\nExample: rrr status runs/demo --watch')
     .action(runs<[string, StatusOptions]>(async () => (await import('./commands/status.ts')).runStatus));
 
   program

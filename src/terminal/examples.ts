@@ -28,12 +28,23 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   report: ['rrr report runs/demo', 'rrr report /read/only/run --out report'],
   compare: ['rrr compare runs/seed-1 runs/seed-2 runs/seed-3 --out joined'],
-  status: ['rrr status runs/demo', 'rrr status runs/demo --json'],
+  try: ['rrr try runs/demo', `rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`],
+  status: ['rrr status runs/demo --watch', 'rrr status runs/demo --json'],
   logs: ['rrr logs runs/demo --follow', 'rrr logs runs/demo --worker sampler-0 --lines 200'],
   fetch: [
     'rrr fetch -c configs/countdown-qwen2.5-1.5b.yaml                    # on a login node',
     'HF_HUB_OFFLINE=1 rrr run -c configs/countdown-qwen2.5-1.5b.yaml     # on a node without a network',
   ],
+  init: [
+    'rrr init --model Qwen/Qwen2.5-1.5B-Instruct --task countdown --gpus 1x80 --out my.yaml',
+    'rrr init --model Qwen/Qwen2.5-7B-Instruct --task ./near.py:Near --data near.jsonl --gpus 4x80 --out near.yaml',
+  ],
+  plan: [
+    'rrr plan -c configs/countdown-qwen2.5-1.5b.yaml --gpus 8x80 --price 2.5',
+    'rrr plan -c configs/demo.yaml --assume failure_rate=0.7 --json',
+  ],
+  doctor: ['rrr doctor -c configs/demo.yaml', 'rrr doctor --json'],
+  setup: ['rrr setup', 'rrr setup --stack light'],
   'task check': [
     'rrr task check -c configs/demo.yaml --rows 20',
     'rrr task check ./near.py:Near -c near.yaml',

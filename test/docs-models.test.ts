@@ -30,7 +30,7 @@ test.each(['countdown', 'function_calling'])(
 );
 
 /** In their order, in one folder: a config is made first. Those that need the hub or work for long are only planned or known. */
-test.each(['gpu-node', 'models'])('the commands of %s.md', async (name) => {
+test.each(['gpu-node', 'models'])('the commands of %s.md', { timeout: 180_000 }, async (name) => {
   const cwd = mkdtempSync(join(tmpdir(), 'rrr-docs-'));
   symlinkSync(resolve('configs'), join(cwd, 'configs'));
   for (const line of commandsOf(name)) {

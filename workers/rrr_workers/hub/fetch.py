@@ -98,7 +98,8 @@ def _check_model(repo: Repo, folder: Path, max_model_len: int) -> None:
     try:
         check_folder(folder, max_model_len)
     except UserError as error:
-        raise UserError(f"{repo.key}: {repo.id}: {error}", cure=f"{FETCH}; or {error.cure}") from error
+        cure = f"{FETCH}; or {error.cure}" if is_offline() else error.cure
+        raise UserError(f"{repo.key}: {repo.id}: {error}", cure=cure) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import { allExtensions } from 'dependency-cruiser';
 const BASE = ['counts.ts', 'errors.ts', 'text.ts', 'user-path.ts'];
 const DATA = [...BASE, 'config', 'protocol'];
 const PROCESSES = [...DATA, 'launch', 'run', 'workers'];
-const WORK = [...PROCESSES, 'report', 'stages', 'inspect', 'terminal'];
+const WORK = [...PROCESSES, 'jobs', 'report', 'stages', 'inspect', 'terminal'];
 
 /** @type {Record<string, string[]>} */
 const MAY_IMPORT = {
@@ -20,9 +20,10 @@ const MAY_IMPORT = {
   launch: [...BASE, 'type config', 'type protocol'],
   run: DATA,
   workers: [...DATA, 'launch', 'run'],
+  jobs: [...DATA, 'run'],
   report: ['counts.ts', 'text.ts', 'type config', 'type protocol', 'type run'],
   stages: [...PROCESSES, 'report'],
-  inspect: [...PROCESSES, 'report', 'stages/table.ts', 'type stages/stage.ts'],
+  inspect: [...PROCESSES, 'jobs', 'report', 'stages/table.ts', 'type stages/stage.ts'],
   terminal: [...BASE, 'config', 'report/format.ts', 'run/progress.ts', 'type report', 'type run'],
   commands: WORK,
   'cli.ts': [...WORK, 'commands'],

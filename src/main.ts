@@ -63,8 +63,8 @@ function stopOnSignals(): AbortSignal {
       process.stderr.write('\n');
       process.exit(report(interruption));
     }
-    // A command that only follows a log has nothing to finish.
-    if (invocation.args[0] !== 'logs')
+    // Neither one that only follows a log, nor the end of a job's attempt, has anything to finish.
+    if (!['logs', 'attempt'].includes(invocation.args[0] ?? ''))
       process.stderr.write(`\n${signal}: finishing what runs; once more to stop at once\n`);
     controller.abort(interruption);
   };

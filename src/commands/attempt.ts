@@ -2,7 +2,7 @@
 import { rmSync, symlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { RrrError, RunError, UserError } from '../errors.ts';
-import { readStatus } from '../inspect/status.ts';
+import { readStages } from '../inspect/status.ts';
 import { appendAttempt, isStuck, readAttempts, readJobRecord, writeJobRecord } from '../jobs/record.ts';
 import { requeueJob, showJob } from '../jobs/slurm.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
@@ -16,7 +16,8 @@ export interface AttemptEndOptions {
   ahead?: boolean;
 }
 
-const INTERRUPTED = 130;
+/** Stopped with everything saved: in good order, or by SIGTERM before it had begun to listen. */
+const STOPPED = [130, 143];
 const STUCK = 'the last two attempts got no further: going on would not end';
 const STUCK_CURE =
   'give the job more time (launch.slurm.time), or save more often (train.checkpoint_every), then submit it again with --resume';
@@ -28,7 +29,7 @@ export async function beginAttempt(context: Context, run: string): Promise<Outco
   if (!record) throw new UserError(`${paths.jobRecord} is missing`, { cure: 'submit the run again' });
   if (record.id === null) writeJobRecord(paths, { ...record, id: job });
   const events = await readAttempts(paths);
-  const done = await countDone(run);
+  const done = await countDone(paths);
   const attempt = events.filter(({ event }) => event === 'started').length + 1;
   const stamp = { time: new Date().toISOString(), job, attempt };
   if (isStuck(events, job, done)) {
@@ -67,14 +68,14 @@ export async function endAttempt(
     const text = `attempt ${attempt} ended with exit code ${code}: ${why}`;
     return { text, json: { attempt, code, requeued, why }, exitCode: code };
   };
-  if (code !== INTERRUPTED) return end(false, code === 0 ? 'finished' : 'failed');
+  if (!STOPPED.includes(code)) return end(false, code === 0 ? 'finished' : 'failed');
   const cluster = readJobRecord(paths)?.cluster ?? null;
   // The signal ahead is not sent to a job that was shorter.
   const isOver = options.ahead || (await showJob({ id: job, cluster }))?.reason === 'TimeLimit';
   if (!isOver) return end(false, 'stopped; submit it again with --resume');
   if (!readJobRecord(paths)?.requeue)
     return end(false, 'its time is over, and launch.slurm.requeue is false');
-  if (isStuck(events, job, await countDone(run))) return end(false, `${STUCK}; ${STUCK_CURE}`);
+  if (isStuck(events, job, await countDone(paths))) return end(false, `${STUCK}; ${STUCK_CURE}`);
   const outcome = await end(true, 'its time is over: it goes back into the queue');
   context.stderr.write(`${outcome.text}\n`);
   try {
@@ -98,7 +99,7 @@ function insideJob(run: string): { paths: RunPaths; job: number } {
 }
 
 /** Units of work of all stages, and the stages that are finished. */
-async function countDone(run: string): Promise<number> {
-  const { stages } = await readStatus(run);
+async function countDone(paths: RunPaths): Promise<number> {
+  const stages = await readStages(paths, false);
   return stages.reduce((sum, { done, status }) => sum + done + (status === 'finished' ? 1 : 0), 0);
 }

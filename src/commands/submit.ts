@@ -35,6 +35,7 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
   const plans = await planDry(context, options);
   const config = loadConfig({ file: options.config, sets: options.set ?? [], cwd }).config as Config;
   const paths = runPaths(runDirectory(context, options));
+  if (!options.dryRun) await refuseSecond(paths);
   for (const stage of stages)
     checkEarlier({ ...options, run: paths.run, stage, config, resume: options.resume ?? false });
   const missing = plans.flatMap((plan) => plan.missing);
@@ -43,7 +44,7 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
       details: missing,
       cure: 'submit it as a whole, without --only',
     });
-  refuseIdleNodes(config);
+  refuseLaunch(config);
 
   const flags = options.acceptVersions ? ['--accept-versions'] : [];
   const args = [command, '-c', paths.jobConfig, '--run', paths.run, '--resume', ...flags];
@@ -58,7 +59,7 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
   mkdirSync(paths.job, { recursive: true });
   const unlock = lockRun(paths.jobLock);
   try {
-    await refuseSecond(paths);
+    await refuseSecond(paths); // again: another submit may have come first
     await refusePartition(config);
     writeFileSync(
       paths.jobConfig,
@@ -108,15 +109,32 @@ async function planDry(context: Context, options: SubmitOptions): Promise<Plan[]
   return [(await runStage(context, stage, dry)).json as Plan];
 }
 
-function refuseIdleNodes({ launch }: Config): void {
-  const { nodes } = launch.slurm;
-  if (launch.kind === 'slurm' || nodes === 1) return;
-  throw new UserError(
-    `launch.slurm.nodes is ${nodes}, and launch.kind: local works on the first node alone`,
-    {
-      cure: 'launch.kind: slurm',
-    },
-  );
+function refuseLaunch({ launch }: Config): void {
+  const { nodes, time, signal_ahead_s } = launch.slurm;
+  if (launch.kind === 'local' && nodes > 1) {
+    throw new UserError(
+      `launch.slurm.nodes is ${nodes}, and launch.kind: local works on the first node alone`,
+      {
+        cure: 'launch.kind: slurm',
+      },
+    );
+  }
+  if (time !== undefined && secondsOf(time) <= signal_ahead_s) {
+    throw new UserError(
+      `launch.slurm.time is ${time}, which launch.slurm.signal_ahead_s (${signal_ahead_s} s) leaves nothing of`,
+      {
+        cure: 'more time, or a later signal',
+      },
+    );
+  }
+}
+
+/** Of minutes, H:MM:SS, minutes:seconds or D-hours[:MM[:SS]], as Slurm reads them. */
+function secondsOf(time: string): number {
+  const [clock = '', days] = time.split('-').reverse();
+  const [first = 0, second = 0, third = 0] = clock.split(':').map(Number);
+  if (days !== undefined) return ((Number(days) * 24 + first) * 60 + second) * 60 + third;
+  return clock.split(':').length === 3 ? (first * 60 + second) * 60 + third : first * 60 + second;
 }
 
 /** One job, or one rrr, works on a run. */

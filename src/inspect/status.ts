@@ -64,11 +64,7 @@ export async function readStatus(run: string): Promise<RunStatus> {
   const job = await readJob(paths);
   const holder = livingHolder(paths, job);
   const manifest = readManifest(paths);
-  const stages: StageStatus[] = [];
-  for (const stage of STAGES) {
-    const record = manifest?.stages[stage.name];
-    if (record) stages.push(await readStage(stage, record, holder !== undefined, paths));
-  }
+  const stages = await readStages(paths, holder !== undefined);
   const isAwaited = job?.state === 'waiting' || job?.state === 'running';
   const state = holder ? 'running' : isAwaited ? 'waiting' : stateOf(stages, manifest);
   const last = readStatusFile(paths.status);
@@ -84,6 +80,17 @@ export async function readStatus(run: string): Promise<RunStatus> {
     stages,
     workers: holder ? workers : workers.map((worker) => ({ ...worker, state: 'ended' })),
   };
+}
+
+/** Those that were begun. `alive`: somebody works on the run. */
+export async function readStages(paths: RunPaths, alive: boolean): Promise<StageStatus[]> {
+  const manifest = readManifest(paths);
+  const stages: StageStatus[] = [];
+  for (const stage of STAGES) {
+    const record = manifest?.stages[stage.name];
+    if (record) stages.push(await readStage(stage, record, alive, paths));
+  }
+  return stages;
 }
 
 function stateOf(stages: readonly StageStatus[], manifest: Manifest | undefined): RunStatus['state'] {

@@ -41,7 +41,7 @@ pid=$!
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done
 wait "$pid"
 code=$?
-# 130: stopped, and can be resumed. Ahead of the time limit the job then goes back into the queue.
+# 130: stopped, and can be resumed; ahead of the time limit the job then goes back into the queue.
 exec "\${rrr[@]}" attempt end "$run" --code "$code" $ahead
 `;
 }

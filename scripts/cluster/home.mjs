@@ -1,9 +1,17 @@
 // A folder with a config and a run directory, rrr's commands on it, and the hands of a cluster's operator.
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -103,7 +111,9 @@ export class JobHome {
   }
 
   async status() {
-    return (await this.call(this.command('status', 'run', '--json'))).json;
+    const { code, stderr, json } = await this.call(this.command('status', 'run', '--json'));
+    if (code !== 0) throw new Error(`rrr status: ${stderr}`);
+    return json;
   }
 
   /**
@@ -204,22 +214,39 @@ export function slurm(command, ...args) {
  * The node is gone at once, with all that ran on it, as when its power fails; Slurm is told, which else finds out in
  * SlurmdTimeout.
  * @param {string} node
+ * @param {number} job its only one
  */
-export async function loseNode(node) {
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const environ = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-      const isOurs = environ.includes(`SLURM_CONF=${process.env.SLURM_CONF}`);
-      const isOfNode =
-        environ.includes(`SLURMD_NODENAME=${node}`) ||
-        (command[0]?.endsWith('slurmd') && command.includes(node));
-      if (isOurs && isOfNode) process.kill(Number(pid), 'SIGKILL');
-    } catch {
-      // gone, or another user's
-    }
-  }
+export async function loseNode(node, job) {
+  // Stopped first: the last daemon must not tell of the death of what it watches.
+  for (const signal of ['SIGSTOP', 'SIGKILL'])
+    for (const pid of processesOf(node, job)) process.kill(pid, signal);
   await slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=lost');
+}
+
+/**
+ * The daemons of the node, then what they started.
+ * @param {string} node
+ * @param {number} job
+ */
+function processesOf(node, job) {
+  const conf = process.env.SLURM_CONF ?? '';
+  const found = readdirSync('/proc').flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      const environ = readFileSync(`/proc/${entry}/environ`, 'latin1').split('\0');
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'latin1').split('\0').join(' ');
+      // Its title has taken the place of its environment.
+      const isStepd =
+        command.startsWith(`slurmstepd: [${job}.`) &&
+        readlinkSync(`/proc/${entry}/cwd`).startsWith(dirname(conf));
+      const isSlurmd = command.trim() === `slurmd -N ${node} -f ${conf}`;
+      const isStarted = environ.includes(`SLURM_CONF=${conf}`) && environ.includes(`SLURMD_NODENAME=${node}`);
+      return isStepd || isSlurmd || isStarted ? [{ pid: Number(entry), first: !isStarted }] : [];
+    } catch {
+      return []; // gone, or another user's
+    }
+  });
+  return found.sort((a, b) => Number(b.first) - Number(a.first)).map(({ pid }) => pid);
 }
 
 /** @param {string} node */

@@ -145,7 +145,7 @@ const QUICK = {
       const job = await home.submit();
       const { job: running } = await home.beyond();
       const node = running.slurm.nodes;
-      await loseNode(node);
+      await loseNode(node, job);
       try {
         await home.startsAgain(job);
         return await countsToTheEnd(home);

@@ -1,6 +1,7 @@
 // A folder with a config and a run directory, rrr's commands on it, and the hands of a cluster's operator.
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -251,7 +252,11 @@ function processesOf(node, job) {
 
 /** @param {string} node */
 export async function bringNode(node) {
-  spawn('slurmd', ['-N', node, '-f', process.env.SLURM_CONF ?? ''], { stdio: 'ignore' });
-  await sleep(500);
-  await slurm('scontrol', 'update', `nodename=${node}`, 'state=resume').catch(() => {});
+  // Its first process ends once the daemon is there.
+  await once(spawn('slurmd', ['-N', node, '-f', process.env.SLURM_CONF ?? ''], { stdio: 'ignore' }), 'exit');
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(500)) {
+    await slurm('scontrol', 'update', `nodename=${node}`, 'state=resume').catch(() => {});
+    if ((await slurm('sinfo', '-h', '-n', node, '-p', 'main', '-o', '%T')) === 'idle') return;
+  }
+  throw new Error(`${node} has not come back`);
 }

@@ -2,9 +2,9 @@
 // What rrr submit, status, logs and cancel promise of a job, on a real Slurm cluster: one row each.
 //
 //   eval "$(scripts/cluster.sh start)"
-//   node scripts/cluster/jobs.mjs --quick    with a stage that only counts: about two minutes
+//   node scripts/cluster/jobs.mjs --quick    with a stage that only counts: about five minutes, hardly any of the processor's
 //   node scripts/cluster/jobs.mjs            those, and training in two processes: scripts/make-tiny-model.sh first
-//   node scripts/cluster/jobs.mjs limit      only the rows with this word in their name
+//   node scripts/cluster/jobs.mjs limit node  only the rows with one of these words in their name
 //
 // The last line is JSON, {"rows", "ok"}; the exit code is 1 where a promise is broken.
 import { appendFileSync } from 'node:fs';
@@ -228,7 +228,7 @@ const wanted = words.filter((word) => !word.startsWith('--'));
 let ok = 0;
 let count = 0;
 for (const [name, row] of Object.entries(rows)) {
-  if (!wanted.every((word) => name.includes(word))) continue;
+  if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue;
   count++;
   const startedAt = Date.now();
   const told = await row().then(

@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -41,7 +42,7 @@ const WORKS = {
       '../models',
       repository('models'),
     ),
-    limitS: 400,
+    limitS: 600,
   },
 };
 
@@ -73,10 +74,6 @@ export class JobHome {
     writeFileSync(join(this.#cwd, 'model/model.safetensors'), Buffer.from('\x02\0\0\0\0\0\0\0{}'));
   }
 
-  get cwd() {
-    return this.#cwd;
-  }
-
   /** The words of a command line. @param {string[]} words */
   command(...words) {
     return [process.execPath, this.#work.main, ...words];
@@ -101,6 +98,22 @@ export class JobHome {
         resolve({ code: Number(error ? (error.code ?? -1) : 0), stdout, stderr, json });
       });
     });
+  }
+
+  /** Starts `rrr logs --follow` and waits for its first word; gives the function that ends it and returns what it told. */
+  async follow() {
+    const [program = '', ...args] = this.command('logs', 'run', '--follow');
+    const child = spawn(program, args, { cwd: this.#cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+    let told = '';
+    child.stderr.on('data', (chunk) => {
+      told += chunk;
+    });
+    await once(child.stderr, 'data');
+    return async () => {
+      child.kill('SIGINT');
+      await once(child, 'exit');
+      return told;
+    };
   }
 
   /** Submits the run; throws where that is refused. @param {string[]} more */
@@ -181,6 +194,17 @@ export class JobHome {
   async timeRunsOut(job) {
     const end = new Date(Date.now() + (AHEAD_S + 10) * 1000).toLocaleString('sv-SE').replace(' ', 'T');
     await slurm('scontrol', 'update', `jobid=${job}`, `EndTime=${end}`);
+  }
+
+  /** What Slurm sends then, at once. @param {number} job */
+  async tellAhead(job) {
+    await slurm('scancel', '--batch', '--signal=USR1', `${job}`);
+  }
+
+  /** The finished stages of another home. @param {JobHome} other */
+  copyRun(other) {
+    for (const name of ['run.json', 'data', 'failures'])
+      cpSync(join(other.#cwd, 'run', name), join(this.#cwd, 'run', name), { recursive: true });
   }
 
   /** A requeued job waits for two minutes, which only its user or an operator can shorten. @param {number} job */

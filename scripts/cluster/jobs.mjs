@@ -94,8 +94,11 @@ const QUICK = {
         );
         same('state', waiting.state, 'waiting');
         const { stdout } = await home.call(home.command('status', 'run'));
+        const followed = await home.follow();
         await slurm('scancel', blocker);
         await countsToTheEnd(home, 1);
+        const told = await followed();
+        if (!/pending.*(running|COMPLETED)/s.test(told)) throw new Error(`logs --follow tells: ${told}`);
         return /pending; (.*)/.exec(stdout)?.[0] ?? `status says: ${stdout}`;
       } finally {
         await slurm('scancel', blocker);
@@ -190,35 +193,36 @@ const QUICK = {
 
 /** @type {Record<string, Row>} */
 const MODEL = {
-  'training in two processes, time limit, twice': async () => {
+  'training in two processes, told twice that its time is over': () => {
     const sets = [
       'data.rows=1000',
       'data.train_rows=60',
       'train.processes=2',
       'train.batch_size=16',
-      'train.steps=12',
+      'train.steps=16',
       'launch.slurm.cpus_per_node=2',
     ];
-    const env = { OMP_NUM_THREADS: '1' };
-    const train = (/** @type {number} */ cuts) =>
-      withHome(['train', { sets, env }], async (home) => {
-        await home.submit('build-failures');
-        await home.finished();
-        const job = await home.submit('train');
-        for (let done = 0, cut = 0; cut < cuts; cut++) {
-          done = (
-            await home.until('a step', ({ state, stages }) => state === 'running' && stages[1]?.done > done)
-          ).stages[1].done;
-          await home.timeRunsOut(job);
-          await home.startsAgain(job);
+    const options = { sets, env: { OMP_NUM_THREADS: '1' } };
+    return withHome(['train', options], async (unbroken) => {
+      await unbroken.submit('build-failures');
+      await unbroken.finished();
+      return withHome(['train', options], async (broken) => {
+        broken.copyRun(unbroken);
+        const job = await broken.submit('train');
+        for (let done = 0, cut = 0; cut < 2; cut++) {
+          /** @type {(status: any) => boolean} */
+          const isFurther = ({ state, stages }) => state === 'running' && stages[1]?.done > done;
+          done = (await broken.until('a step', isFurther)).stages[1].done;
+          await broken.tellAhead(job);
+          await broken.startsAgain(job);
         }
-        const { job: ended } = await home.finished();
-        same('attempts', ended.attempt, 1 + 1 + cuts);
-        return home.weights();
+        same('attempts', (await broken.finished()).job.attempt, 3);
+        await unbroken.submit('train');
+        await unbroken.finished();
+        same('sha256 of the weights', broken.weights(), unbroken.weights());
+        return `sha256 of the weights equal: ${unbroken.weights().slice(0, 12)}`;
       });
-    const unbroken = await train(0);
-    same('sha256 of the weights', await train(2), unbroken);
-    return `sha256 of the weights equal: ${unbroken.slice(0, 12)}`;
+    });
   },
 };
 

@@ -12,7 +12,7 @@ import { showPath } from '../terminal/command-line.ts';
 import type { Context, Outcome } from '../terminal/context.ts';
 import { resolveUserPath } from '../user-path.ts';
 
-const POLL_MS = 500;
+const POLL_MS = 1000;
 /** After the grace: Slurm's KillWait, and what it takes to clean up. */
 const END_S = 120;
 
@@ -49,8 +49,12 @@ async function endRun(context: Context, paths: RunPaths, job: JobStatus | null, 
     return { job, text: `job ${job.id} is taken out of the queue` };
   }
   if (job?.state === 'running') {
-    await stopJob(job);
-    const isOver = async () => !['running', 'waiting'].includes((await readJob(paths))?.state ?? 'ended');
+    if (job.slurm?.state !== 'COMPLETING') await stopJob(job);
+    const isOver = async () => {
+      const now = (await readJob(paths))?.state;
+      if (now === 'waiting') await cancelJob(job); // its time was over just then, and it went back into the queue
+      return now === 'ended';
+    };
     context.stderr.write(`job ${job.id}: finishing what runs, for at most ${grace} s\n`);
     if (await waitFor(isOver, grace, context.signal))
       return { job, text: `job ${job.id} has stopped in good order` };

@@ -1,19 +1,20 @@
 /** `rrr submit`: the batch script that runs a command of rrr in a Slurm job, and its way into the queue. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { closestMatch } from 'leven';
 import { stringify } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { livingHolder, readJob } from '../inspect/job.ts';
-import { writeJobRecord } from '../jobs/record.ts';
+import { readJobRecord, writeJobRecord } from '../jobs/record.ts';
 import { renderScript } from '../jobs/script.ts';
-import { listPartitions, SBATCH, submit } from '../jobs/slurm.ts';
+import { type JobId, listPartitions, SBATCH, submit } from '../jobs/slurm.ts';
 import { checkEarlier } from '../run/attempt.ts';
 import { makeDirectory } from '../run/directory.ts';
 import { replaceFile } from '../run/files.ts';
 import { lockRun } from '../run/lock.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
+import type { JobRecord } from '../run/records.ts';
 import type { Plan } from '../stages/plan.ts';
 import { findStage, RUN_STAGES, STAGES } from '../stages/table.ts';
 import { nextLine, resumeLine, showPath } from '../terminal/command-line.ts';
@@ -67,15 +68,13 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
     );
     replaceFile(paths.jobScript, script);
     const resume = resumeLine(context, ['submit']);
-    const record = {
+    const { requeue } = config.launch.slurm;
+    const job = await submitRecorded(paths, {
       submitted: new Date().toISOString(),
       command,
       resume,
-      requeue: config.launch.slurm.requeue,
-    };
-    writeJobRecord(paths, { ...record, id: null, cluster: null });
-    const job = await submit(paths.jobScript);
-    writeJobRecord(paths, { ...record, ...job });
+      requeue,
+    });
     const next = (name: string, ...more: string[]) =>
       nextLine({ ...context, args: ['', showPath(paths.run, cwd), ...more] }, name);
     const lines = [
@@ -90,6 +89,21 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
     };
   } finally {
     unlock();
+  }
+}
+
+/** The record is there before the job, which may start at once. */
+async function submitRecorded(paths: RunPaths, record: Omit<JobRecord, keyof JobId>): Promise<JobId> {
+  const earlier = readJobRecord(paths);
+  writeJobRecord(paths, { ...record, id: null, cluster: null });
+  try {
+    const job = await submit(paths.jobScript);
+    writeJobRecord(paths, { ...record, ...job });
+    return job;
+  } catch (error) {
+    if (earlier) writeJobRecord(paths, earlier);
+    else rmSync(paths.jobRecord);
+    throw error;
   }
 }
 

@@ -41,8 +41,11 @@ pid=$!
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done
 wait "$pid"
 code=$?
+pid=
 # 130: stopped, and can be resumed; ahead of the time limit the job then goes back into the queue.
-exec "\${rrr[@]}" attempt end "$run" --code "$code" $ahead
+# Not by exec: Slurm signals this shell, and Node takes USR1 for a call for its debugger.
+"\${rrr[@]}" attempt end "$run" --code "$code" $ahead
+exit
 `;
 }
 

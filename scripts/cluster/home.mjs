@@ -16,6 +16,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { kill } from '../faults/processes.mjs';
+import { processesOn, slurm } from './operator.mjs';
 
 /** @param {string} path */
 const repository = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -224,63 +226,26 @@ export class JobHome {
 }
 
 /**
- * One of Slurm's commands; throws with what it says where it fails.
- * @param {string} command
- * @param {string[]} args
- * @returns {Promise<string>}
- */
-export function slurm(command, ...args) {
-  return new Promise((resolve, reject) => {
-    execFile(command, args, (error, stdout) => (error ? reject(error) : resolve(stdout.trim())));
-  });
-}
-
-/**
- * The node is gone at once, with all that ran on it, as when its power fails; Slurm is told, which else finds out in
- * SlurmdTimeout.
+ * The node of a job is gone at once, as when its power fails, with the daemons that watched the job: they can't tell of its
+ * end. Slurm is told, which else finds out in SlurmdTimeout.
  * @param {string} node
  * @param {number} job its only one
  */
 export async function loseNode(node, job) {
-  // Stopped first: the last daemon must not tell of the death of what it watches.
-  for (const signal of ['SIGSTOP', 'SIGKILL'])
-    for (const pid of processesOf(node, job)) process.kill(pid, signal);
-  await slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=lost');
-}
-
-/**
- * The daemons of the node, then what they started.
- * @param {string} node
- * @param {number} job
- */
-function processesOf(node, job) {
-  const conf = process.env.SLURM_CONF ?? '';
-  const found = readdirSync('/proc').flatMap((entry) => {
-    if (!/^\d+$/.test(entry)) return [];
+  const folder = dirname(process.env.SLURM_CONF ?? '');
+  const stepds = readdirSync('/proc').filter((entry) => {
     try {
-      const environ = readFileSync(`/proc/${entry}/environ`, 'latin1').split('\0');
-      const command = readFileSync(`/proc/${entry}/cmdline`, 'latin1').split('\0').join(' ');
       // Its title has taken the place of its environment.
-      const isStepd =
-        command.startsWith(`slurmstepd: [${job}.`) &&
-        readlinkSync(`/proc/${entry}/cwd`).startsWith(dirname(conf));
-      const isSlurmd = command.trim() === `slurmd -N ${node} -f ${conf}`;
-      const isStarted = environ.includes(`SLURM_CONF=${conf}`) && environ.includes(`SLURMD_NODENAME=${node}`);
-      return isStepd || isSlurmd || isStarted ? [{ pid: Number(entry), first: !isStarted }] : [];
+      const title = readFileSync(`/proc/${entry}/cmdline`, 'latin1');
+      return (
+        title.startsWith(`slurmstepd: [${job}.`) && readlinkSync(`/proc/${entry}/cwd`).startsWith(folder)
+      );
     } catch {
-      return []; // gone, or another user's
+      return false; // gone, or no process
     }
   });
-  return found.sort((a, b) => Number(b.first) - Number(a.first)).map(({ pid }) => pid);
-}
-
-/** @param {string} node */
-export async function bringNode(node) {
-  // Its first process ends once the daemon is there.
-  await once(spawn('slurmd', ['-N', node, '-f', process.env.SLURM_CONF ?? ''], { stdio: 'ignore' }), 'exit');
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(500)) {
-    await slurm('scontrol', 'update', `nodename=${node}`, 'state=resume').catch(() => {});
-    if ((await slurm('sinfo', '-h', '-n', node, '-p', 'main', '-o', '%T')) === 'idle') return;
-  }
-  throw new Error(`${node} has not come back`);
+  const pids = [...stepds.map(Number), ...processesOn(node).map(({ pid }) => pid)];
+  for (const signal of /** @type {const} */ (['SIGSTOP', 'SIGKILL']))
+    kill(...pids.map((pid) => ({ pid, signal })));
+  await slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=lost');
 }

@@ -4,12 +4,14 @@
 //   eval "$(scripts/cluster.sh start)"
 //   node scripts/cluster/jobs.mjs --quick    with a stage that only counts: about five minutes, hardly any of the processor's
 //   node scripts/cluster/jobs.mjs            those, and training in two processes: scripts/make-tiny-model.sh first
+//   node scripts/cluster/jobs.mjs --short    two of them, for the suite
 //   node scripts/cluster/jobs.mjs limit node  only the rows with one of these words in their name
 //
 // The last line is JSON, {"rows", "ok"}; the exit code is 1 where a promise is broken.
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { bringNode, JobHome, loseNode, slurm } from './home.mjs';
+import { JobHome, loseNode } from './home.mjs';
+import { bringNode, slurm } from './operator.mjs';
 
 /** @typedef {() => Promise<string>} Row what became of it; throws where a promise is broken */
 
@@ -191,6 +193,8 @@ const QUICK = {
   },
 };
 
+const SHORT = ['cancel', 'its node is lost'];
+
 /** @type {Record<string, Row>} */
 const MODEL = {
   'training in two processes, told twice that its time is over': () => {
@@ -227,8 +231,8 @@ const MODEL = {
 };
 
 const words = process.argv.slice(2);
-const rows = { ...QUICK, ...(words.includes('--quick') ? {} : MODEL) };
-const wanted = words.filter((word) => !word.startsWith('--'));
+const rows = { ...QUICK, ...(words.some((word) => ['--quick', '--short'].includes(word)) ? {} : MODEL) };
+const wanted = words.includes('--short') ? SHORT : words.filter((word) => !word.startsWith('--'));
 let ok = 0;
 let count = 0;
 for (const [name, row] of Object.entries(rows)) {

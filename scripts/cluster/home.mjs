@@ -212,6 +212,8 @@ export class JobHome {
   /** A requeued job waits for two minutes, which only its user or an operator can shorten. @param {number} job */
   async startsAgain(job) {
     await this.until('the requeue', ({ job: now }) => now.state === 'waiting' && now.slurm.restarts > 0);
+    // In the second of its end the node would refuse it: its credential is revoked.
+    await sleep(3000);
     await slurm('scontrol', 'update', `jobid=${job}`, 'StartTime=now');
   }
 

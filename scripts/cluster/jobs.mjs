@@ -56,9 +56,10 @@ const QUICK = {
     withHome(['toy', { env: { TOY_STEP_MS: '2000' } }], async (home) => {
       const job = await home.submit();
       for (let done = 0, cut = 0; cut < 2; cut++) {
-        done = (await home.beyond(done)).stages[0].done;
+        await home.beyond(done);
         await home.timeRunsOut(job);
         await home.startsAgain(job);
+        done = (await home.status()).stages[0].done;
       }
       return countsToTheEnd(home, 3);
     }),
@@ -216,9 +217,10 @@ const MODEL = {
         for (let done = 0, cut = 0; cut < 2; cut++) {
           /** @type {(status: any) => boolean} */
           const isFurther = ({ state, stages }) => state === 'running' && stages[1]?.done > done;
-          done = (await broken.until('a step', isFurther)).stages[1].done;
+          await broken.until('a step', isFurther);
           await broken.tellAhead(job);
           await broken.startsAgain(job);
+          done = (await broken.status()).stages[1].done;
         }
         same('attempts', (await broken.finished()).job.attempt, 3);
         await unbroken.submit('train');

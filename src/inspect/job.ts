@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { RrrError } from '../errors.ts';
 import { readAttempts, readJobRecord } from '../jobs/record.ts';
 import { isOver, isWaiting, type SlurmJob } from '../jobs/show.ts';
-import { showJob } from '../jobs/slurm.ts';
 import { type Holder, readLivingHolder } from '../run/lock.ts';
 import type { RunPaths } from '../run/paths.ts';
 import type { JobRecord } from '../run/records.ts';
@@ -51,6 +50,8 @@ export function livingHolder({ lock }: RunPaths, job: JobStatus | null): Holder 
 
 async function askSlurm(job: { id: number; cluster: string | null }) {
   try {
+    // Only here: rrr status and rrr logs of a run that is no job start sooner without it.
+    const { showJob } = await import('../jobs/slurm.ts');
     const slurm = (await showJob(job)) ?? null;
     return { slurm, unknown: slurm === null ? FORGOTTEN : null };
   } catch (error) {

@@ -1,10 +1,11 @@
 /** Some rows of scripts/cluster/jobs.mjs, on a real Slurm where its daemons are installed. */
 import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../workers/harness.ts';
 
+const CLUSTER = resolve('scripts/cluster.sh');
 const PORT = 18_817;
 
 function hasSlurm(): boolean {
@@ -24,8 +25,8 @@ test.skipIf(!hasSlurm())('a job is cancelled, and outlives its node', { timeout:
     SLURM_CONF: join(dir, 'slurm.conf'),
     PATH: `${process.env.PATH}:/usr/sbin`,
   };
-  onTestFinished(async () => void (await execa('scripts/cluster.sh', ['stop'], { env })));
-  await execa('scripts/cluster.sh', ['start'], { env });
+  onTestFinished(async () => void (await execa(CLUSTER, ['stop'], { env })));
+  await execa(CLUSTER, ['start'], { env });
   const { stdout } = await execa('node', ['scripts/cluster/jobs.mjs', '--short'], {
     env,
     reject: false,

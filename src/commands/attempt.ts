@@ -70,8 +70,9 @@ export async function endAttempt(
   };
   if (!STOPPED.includes(code)) return end(false, code === 0 ? 'finished' : 'failed');
   const cluster = readJobRecord(paths)?.cluster ?? null;
-  // The signal ahead is not sent to a job that was shorter.
-  const isOver = options.ahead || (await showJob({ id: job, cluster }))?.reason === 'TimeLimit';
+  const known = await showJob({ id: job, cluster });
+  // A job that is being ended, and not for its time, was cancelled or preempted since the signal: that is Slurm's to go on with.
+  const isOver = known?.reason === 'TimeLimit' || (options.ahead && known?.state !== 'COMPLETING');
   if (!isOver) return end(false, 'stopped; submit it again with --resume');
   if (!readJobRecord(paths)?.requeue)
     return end(false, 'its time is over, and launch.slurm.requeue is false');

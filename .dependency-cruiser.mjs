@@ -7,7 +7,7 @@ import { allExtensions } from 'dependency-cruiser';
 const BASE = ['counts.ts', 'errors.ts', 'node-version.ts', 'text.ts', 'user-path.ts'];
 const DATA = [...BASE, 'config', 'protocol'];
 const PROCESSES = [...DATA, 'launch', 'run', 'workers'];
-const WORK = [...PROCESSES, 'setup', 'report', 'stages', 'inspect', 'terminal'];
+const WORK = [...PROCESSES, 'setup', 'jobs', 'report', 'stages', 'inspect', 'terminal'];
 
 /** @type {Record<string, string[]>} */
 const MAY_IMPORT = {
@@ -22,9 +22,10 @@ const MAY_IMPORT = {
   setup: [...BASE, 'launch'],
   run: DATA,
   workers: [...DATA, 'launch', 'run'],
+  jobs: [...DATA, 'run'],
   report: ['counts.ts', 'text.ts', 'type config', 'type protocol', 'type run'],
   stages: [...PROCESSES, 'report'],
-  inspect: [...PROCESSES, 'setup', 'report', 'stages/table.ts', 'type stages/stage.ts'],
+  inspect: [...PROCESSES, 'setup', 'jobs', 'report', 'stages/table.ts', 'type stages/stage.ts'],
   terminal: [...BASE, 'config', 'report/format.ts', 'run/progress.ts', 'type report', 'type run'],
   commands: WORK,
   'cli.ts': [...WORK, 'commands'],

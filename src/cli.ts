@@ -1,6 +1,8 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { AttemptEndOptions } from './commands/attempt.ts';
+import type { CancelOptions } from './commands/cancel.ts';
 import type { CompareOptions } from './commands/compare.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import type { InitOptions } from './commands/init.ts';
@@ -12,6 +14,7 @@ import type { SchemaOptions } from './commands/schema.ts';
 import type { SetupOptions } from './commands/setup.ts';
 import type { StageOptions } from './commands/stage.ts';
 import type { StatusOptions } from './commands/status.ts';
+import type { SubmitOptions } from './commands/submit.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import type { TryOptions } from './commands/try.ts';
 import { STACKS } from './launch/environment.ts';
@@ -63,6 +66,24 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
       'try task, data, prompts and verifier on 32 rows with a tiny model on the CPU, in a run directory of its own (RUN-smoke)',
     )
     .action(runs<[RunOptions]>(async () => (await import('./commands/run.ts')).runAll));
+
+  addRunOptions(program.command('submit'))
+    .description('run it as a job of Slurm (launch.slurm in the config); --dry-run prints the batch script')
+    .option(
+      '--only <command>',
+      `a single command of the run: ${STAGES.map(({ command }) => command).join(', ')}`,
+    )
+    .option('--accept-versions', 'as in rrr train')
+    .action(runs<[SubmitOptions]>(async () => (await import('./commands/submit.ts')).runSubmit));
+
+  program
+    .command('cancel')
+    .description('end a run in good order, with a checkpoint: its Slurm job, or its process on this machine')
+    .argument('<run>', 'the run directory')
+    .option('--grace <s>', 'seconds for it to finish what it does; then it is ended', parseCount, 600)
+    .option('--json', 'one JSON object on stdout')
+    .option('--verbose', 'stack traces of errors')
+    .action(runs<[string, CancelOptions]>(async () => (await import('./commands/cancel.ts')).runCancel));
 
   program
     .command('init')
@@ -161,6 +182,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .description('the log of a run, or the stderr of one of its workers')
     .argument('<run>', 'the run directory')
     .option('--worker <name>', "the last attempt's stderr of this worker, such as sampler-0")
+    .option('--job', "what its Slurm job says: Slurm's own messages, and rrr's in the last attempt")
     .option('--lines <n>', 'how many of the last lines', parseCount, 50)
     .option('--follow', 'go on with what comes, until Ctrl-C')
     .option('--json', 'one JSON object a line')
@@ -219,6 +241,21 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
   program.command('version', { hidden: true }).action(async () => {
     outcome = { text: readVersion(), json: { version: readVersion() } };
   });
+
+  // What the batch script of `rrr submit` calls.
+  const attempt = program.command('attempt', { hidden: true });
+  attempt
+    .command('begin')
+    .argument('<run>')
+    .action(runs<[string]>(async () => (await import('./commands/attempt.ts')).beginAttempt));
+  attempt
+    .command('end')
+    .argument('<run>')
+    .requiredOption('--code <n>', '', Number)
+    .option('--ahead')
+    .action(
+      runs<[string, AttemptEndOptions]>(async () => (await import('./commands/attempt.ts')).endAttempt),
+    );
 
   program
     .command('schema', { hidden: true })

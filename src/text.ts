@@ -18,3 +18,8 @@ export function alignColumns(rows: readonly (readonly string[])[], indent = ''):
     return `${indent}${cells.join('  ')}`;
   });
 }
+
+/** A word of a shell's command line. */
+export function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -15,6 +15,7 @@ import type { Context, Outcome } from '../terminal/context.ts';
 import { describePhase } from '../terminal/progress.ts';
 import { alignColumns } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
+import { describeJob } from './describe-job.ts';
 
 const LOOK_MS = 1000;
 /** Looks in a row that find nobody at work: a command of several stages gives the lock back between two of them. */
@@ -64,6 +65,7 @@ function render(status: RunStatus, context: Context): string {
   const { state, phase, stages, workers } = status;
   const lines = alignColumns([
     ['run', `${showPath(status.run, context.cwd)}: ${describeState(status)}`],
+    ...(status.job ? describeJob(status.job).map((line, index) => [index === 0 ? 'job' : '', line]) : []),
     ...(phase ? [['', describeNews(phase, state)]] : []),
     ...stages.flatMap((stage) => [
       [stage.stage, describeStage(stage)],
@@ -78,6 +80,7 @@ function render(status: RunStatus, context: Context): string {
 function describeState({ state, process }: RunStatus): string {
   if (process) return `running, process ${process.pid} on ${process.host} since ${process.since}`;
   if (state === 'new') return 'no stage of it is begun';
+  if (state === 'waiting') return 'its job has not begun to work on it';
   if (state === 'killed') return 'was killed; --resume goes on';
   if (state === 'interrupted') return 'interrupted; --resume goes on';
   return state;

@@ -1,6 +1,5 @@
 /** How a run stands, from its directory alone: manifest, lock, status file and journals. Nothing is written. */
 import { readLines } from '../run/journal.ts';
-import { readLivingHolder } from '../run/lock.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { RunPaths } from '../run/paths.ts';
 import { remaining } from '../run/progress.ts';
@@ -8,12 +7,18 @@ import { type Manifest, type StageRecord, type StatusFile, workerEvent } from '.
 import { readStatusFile } from '../run/status-file.ts';
 import type { Counted, Stage } from '../stages/stage.ts';
 import { STAGES } from '../stages/table.ts';
+import { type JobStatus, livingHolder, readJob } from './job.ts';
 import { requireRun } from './require-run.ts';
 
 export interface RunStatus {
   run: string;
-  /** killed: a stage was begun, and its process is gone without having recorded an end. new: none was begun. */
-  state: 'new' | 'running' | 'killed' | 'interrupted' | 'failed' | 'finished';
+  /**
+   * killed: a stage was begun, and its process is gone without having recorded an end. new: none was begun.
+   * waiting: its Slurm job has not begun to work on it.
+   */
+  state: 'new' | 'running' | 'waiting' | 'killed' | 'interrupted' | 'failed' | 'finished';
+  /** The Slurm job that was submitted for it last. */
+  job: JobStatus | null;
   /** Who works on it. */
   process: { pid: number; host: string; since: string } | null;
   /** What a running process does, or the last that a killed one reported. */
@@ -56,14 +61,12 @@ export interface WorkerStatus {
 /** Throws UserError when `run` is no run directory. */
 export async function readStatus(run: string): Promise<RunStatus> {
   const paths = requireRun(run);
-  const holder = readLivingHolder(paths.lock);
+  const job = await readJob(paths);
+  const holder = livingHolder(paths, job);
   const manifest = readManifest(paths);
-  const stages: StageStatus[] = [];
-  for (const stage of STAGES) {
-    const record = manifest?.stages[stage.name];
-    if (record) stages.push(await readStage(stage, record, holder !== undefined, paths));
-  }
-  const state = holder ? 'running' : stateOf(stages, manifest);
+  const stages = await readStages(paths, holder !== undefined);
+  const isAwaited = job?.state === 'waiting' || job?.state === 'running';
+  const state = holder ? 'running' : isAwaited ? 'waiting' : stateOf(stages, manifest);
   const last = readStatusFile(paths.status);
   // A status file of another process than the living one is old, and so is one of a process that recorded how it ended.
   const isCurrent = holder ? last?.pid === holder.pid : state === 'killed';
@@ -71,11 +74,23 @@ export async function readStatus(run: string): Promise<RunStatus> {
   return {
     run,
     state,
+    job,
     process: holder ? { pid: holder.pid, host: holder.host, since: holder.since } : null,
     phase: last && isCurrent ? describePace(last) : null,
     stages,
     workers: holder ? workers : workers.map((worker) => ({ ...worker, state: 'ended' })),
   };
+}
+
+/** Those that were begun. `alive`: somebody works on the run. */
+export async function readStages(paths: RunPaths, alive: boolean): Promise<StageStatus[]> {
+  const manifest = readManifest(paths);
+  const stages: StageStatus[] = [];
+  for (const stage of STAGES) {
+    const record = manifest?.stages[stage.name];
+    if (record) stages.push(await readStage(stage, record, alive, paths));
+  }
+  return stages;
 }
 
 function stateOf(stages: readonly StageStatus[], manifest: Manifest | undefined): RunStatus['state'] {

@@ -136,10 +136,15 @@ export function requireFinished(run: string, stage: StageIdentity, config: Confi
   refuseOtherConfig(run, stage, flatten(stage.decides(config)), record);
 }
 
+/** Throws UserError where an attempt would be refused for what an earlier one left. */
+export function checkEarlier(request: AttemptRequest): void {
+  checkStage(request, flatten(request.stage.decides(request.config)));
+}
+
 /** What an earlier attempt left, in lines for people. None where a first attempt would begin. */
 export function describeEarlier(run: string, stage: StageIdentity, config: Config): string[] {
   try {
-    checkStage({ run, stage, config, resume: false }, flatten(stage.decides(config)));
+    checkEarlier({ run, stage, config, resume: false });
     return [];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

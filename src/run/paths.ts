@@ -14,6 +14,17 @@ export function runPaths(run: string) {
     workerEvents: join(run, 'workers.jsonl'),
     logs: join(run, 'logs'),
     log: join(run, 'logs', 'rrr.log'),
+    /** Of the Slurm job that `rrr submit` made of the run. */
+    job: join(run, 'job'),
+    jobRecord: join(run, 'job', 'job.json'),
+    jobLock: join(run, 'job', 'lock'),
+    jobScript: join(run, 'job', 'script.sh'),
+    jobConfig: join(run, 'job', 'config.yaml'),
+    jobAttempts: join(run, 'job', 'attempts.jsonl'),
+    /** What Slurm and the script say; what rrr says in an attempt, and a link to that of the last one. */
+    jobLog: join(run, 'job', 'slurm.log'),
+    attemptLog: (attempt: number) => join(run, 'job', `attempt_${attempt}.log`),
+    lastAttemptLog: join(run, 'job', 'latest'),
     data: join(run, 'data'),
     trainQueries: join(run, 'data', 'train.jsonl'),
     testQueries: join(run, 'data', 'test.jsonl'),

@@ -87,6 +87,34 @@ export const workerEvent = z.intersection(
 );
 export type WorkerEvent = z.output<typeof workerEvent>;
 
+/** job/job.json: the Slurm job that was submitted last. */
+export const jobRecord = z.object({
+  /** Null until sbatch has answered; the job itself fills it in, too. */
+  id: z.int().positive().nullable(),
+  /** Where it isn't the cluster that Slurm's commands ask by themselves. */
+  cluster: z.string().nullable(),
+  submitted: z.iso.datetime(),
+  /** What it runs, such as "run" or "train". */
+  command: z.string(),
+  /** The command line that submits the rest of the work. */
+  resume: z.string(),
+  /** It may go on in another attempt by itself. */
+  requeue: z.boolean(),
+});
+export type JobRecord = z.output<typeof jobRecord>;
+
+/** job/attempts.jsonl: every start of the job's script, and its end where it came to one. */
+export const attemptEvent = z.intersection(
+  z.object({ time: z.iso.datetime(), job: z.int(), attempt: z.int().positive() }),
+  z.discriminatedUnion('event', [
+    /** `done`: what all stages had done before, in their units. */
+    z.object({ event: z.literal('started'), nodes: z.string(), done: count }),
+    /** `code`: of rrr. `requeued`: another attempt is to follow. */
+    z.object({ event: z.literal('ended'), code: z.int(), requeued: z.boolean(), why: z.string() }),
+  ]),
+);
+export type AttemptEvent = z.output<typeof attemptEvent>;
+
 /** failures/journal.jsonl: the result of each query, as it arrived. */
 export const failuresJournalRecord = z.object({ id: z.string(), index: count, result: failuresResult });
 

@@ -1,5 +1,6 @@
 /** Command lines to paste: the one that goes on after an interruption, and the one of the next stage. */
 import { relative } from 'node:path';
+import { quoteWord } from '../text.ts';
 
 export interface Invocation {
   cwd: string;
@@ -36,9 +37,5 @@ function programName(program: string, cwd: string): string {
 }
 
 function join(words: readonly string[]): string {
-  return words.map(quote).join(' ');
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return words.map(quoteWord).join(' ');
 }

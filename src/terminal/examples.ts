@@ -26,6 +26,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'rrr run -c configs/demo.yaml --resume --json',
     'rrr run -c configs/demo.yaml --smoke',
   ],
+  submit: [
+    'rrr submit -c configs/countdown-qwen2.5-1.5b.yaml --dry-run',
+    'rrr submit -c configs/countdown-qwen2.5-1.5b.yaml --set launch.slurm.time=24:00:00',
+  ],
+  cancel: ['rrr cancel runs/demo', 'rrr cancel runs/demo --grace 60'],
   report: ['rrr report runs/demo', 'rrr report /read/only/run --out report'],
   compare: ['rrr compare runs/seed-1 runs/seed-2 runs/seed-3 --out joined'],
   try: ['rrr try runs/demo', `rrr try runs/demo --query '{"nums": [3, 5, 7], "target": 26}'`],

@@ -2,7 +2,14 @@
 import type { Comparison, Control } from './arms.ts';
 import { lowerFirst, percent, points, pValue, range } from './format.ts';
 import { outcomeOf } from './outcome.ts';
-import type { ComparisonReport, ControlReport, Decoding, DecodingReport, Report } from './report.ts';
+import type {
+  ComparisonReport,
+  ControlReport,
+  Decoding,
+  DecodingReport,
+  EvaluationProgress,
+  Report,
+} from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 /** One sentence for every measure under every decoding, then what the controls leave, and what none of it says. */
@@ -14,6 +21,11 @@ export function judge(decodings: readonly DecodingReport[], reward: Report['rewa
     sayReward(decodings, reward),
     'The intervals and p-values are over the queries of these two models: how another training run would turn out they do not say (rrr compare RUN RUN joins several).',
   ];
+}
+
+export function sayProgress({ decoding, done, total, arms }: EvaluationProgress): string {
+  const each = Object.entries(arms).map(([label, n]) => `${n} ${label}`);
+  return `Not finished, ${decoding} decoding: ${done} of ${total} queries so far have all their answers (first tries: ${each.join(', ')}). What follows is of those alone and may still change.`;
 }
 
 /** The second tries on the base model's failures. */
@@ -42,7 +54,10 @@ const PLAIN: Record<Comparison['outcome'], (now: string, then: string) => string
 function say(decoding: Decoding, comparison: ComparisonReport): string {
   const { label, outcome, result } = comparison;
   const start = `${DECODING_NAMES[decoding]}, ${lowerFirst(label)}:`;
-  if (result.n === 0) return `${start} the base model failed nothing, so there is nothing to compare.`;
+  if (result.n === 0)
+    return comparison.among === 'all'
+      ? `${start} nothing to compare yet.`
+      : `${start} the base model failed nothing, so there is nothing to compare.`;
   const { before, after } = result;
   const inHundred = (rate: number) => `${Math.round(100 * rate)}`;
   return `${start} ${PLAIN[outcome](inHundred(after.rate), inHundred(before.rate))}. ${sayChange(comparison)}`;

@@ -1,9 +1,12 @@
 /** run.json: read, and changed as a whole. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { UserError } from '../errors.ts';
 import { readJson, readRecord, replaceJson } from './files.ts';
 import type { RunPaths } from './paths.ts';
-import { type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
+import { type Machine, type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
 
 type ManifestPath = Pick<RunPaths, 'manifest'>;
 
@@ -35,6 +38,21 @@ function refuseOtherFormats(
   }
 }
 
+const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Null where rrr's own folder is no git checkout, or lies within another one. */
+function sourceCommit(): string | null {
+  const git = (...args: string[]) => spawnSync('git', ['-C', PACKAGE, ...args], { encoding: 'utf8' });
+  if (git('rev-parse', '--show-prefix').stdout !== '\n') return null;
+  return git('describe', '--always', '--dirty', '--abbrev=40', '--exclude=*').stdout.trim() || null;
+}
+
+function thisMachine(): Machine {
+  const processors = cpus();
+  const memory_gib = Math.round(totalmem() / 2 ** 30);
+  return { cpu: processors[0]?.model ?? 'unknown', cores: processors.length, memory_gib };
+}
+
 /** The date that the run keeps, which the first stage's beginning has set. */
 export function runDate(path: ManifestPath): string {
   const found = readManifest(path);
@@ -48,6 +66,8 @@ export function updateManifest(path: ManifestPath, change: (manifest: Manifest) 
   const manifest = readManifest(path) ?? {
     format: RUN_FORMAT,
     rrr_version: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
+    commit: sourceCommit(),
+    machine: thisMachine(),
     created: now,
     date: now.slice(0, 'YYYY-MM-DD'.length),
     stages: {},

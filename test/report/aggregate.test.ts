@@ -99,7 +99,7 @@ test('the page loads nothing and model text stays text', () => {
       })),
     },
   }));
-  const page = renderHtml(aggregate({ ...input, records, trainedModel: evil }));
+  const page = renderHtml(aggregate({ ...input, records, trainedModel: evil }), null);
   expect(page).not.toMatch(/<script|<img|<iframe|<link|@import/i);
   expect(page).not.toMatch(/\b(src|href)\s*=\s*["'](?!#)/i);
   expect(page).not.toMatch(/url\((?!['"]?#)/i);

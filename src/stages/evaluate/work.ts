@@ -33,7 +33,10 @@ export function plan(given: Config, paths: RunPaths, { test }: PlannedQueries): 
       'episodes at most': test === null ? `${episodes} a query` : episodes * test,
     },
     processes: modelsOf(config, paths).map(({ model, config: own }) => planSamplers(own, model)),
-    writes: [paths.report('json'), paths.report('md'), paths.report('html')],
+    writes: [
+      ...(['json', 'md', 'html'] as const).map(paths.report),
+      ...(['csv', 'parquet'] as const).map(paths.samples),
+    ],
   };
 }
 

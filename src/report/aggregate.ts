@@ -29,7 +29,7 @@ import type {
 } from './report.ts';
 import { mean, proportion } from './statistics.ts';
 import { aggregateTraining } from './training.ts';
-import { judge, sayProgress } from './verdict.ts';
+import { judge, sayHeadline, sayProgress } from './verdict.ts';
 
 /** `cases`: those of `allCases`, where they are there already. */
 export function aggregate(input: ReportInput, cases = allCases(input)): Report {
@@ -47,6 +47,7 @@ export function aggregate(input: ReportInput, cases = allCases(input)): Report {
     models: { base: input.config.model.name, trained: input.trainedModel },
     reward,
     progress,
+    headline: sayHeadline(decodings),
     verdict: [...(progress ?? []).map(sayProgress), ...judge(decodings, reward)],
     decodings,
     data: input.data,

@@ -1,6 +1,6 @@
 /** The report as one self-contained HTML page. */
 import { readFileSync } from 'node:fs';
-import { renderDecoding } from './html/decoding.ts';
+import { renderCards, renderDecoding } from './html/decoding.ts';
 import { renderExamples } from './html/examples.ts';
 import { page } from './html/page.ts';
 import { table } from './html/parts.ts';
@@ -33,6 +33,8 @@ export function renderHtml(report: Report, samples: Embedded | null): string {
 <nav aria-label="Parts of this report">${places.map(([id, name]) => html`<a href="#${id}">${name}</a> `)}</nav>
 </header>
 <main>
+<p class="lead">${report.headline}</p>
+${decodings.map(renderCards)}
 <section class="verdict"><ul>${report.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul>
 <p class="note">${STATISTICS_NOTE}</p></section>
 ${decodings.map((decoding) => renderDecoding(decoding, samples !== null))}

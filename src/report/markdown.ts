@@ -19,6 +19,7 @@ import {
 export function renderMarkdown(report: Report): string {
   return [
     `# Reflect, Retry, Reward: ${inline(report.task)}`,
+    report.headline,
     list(report.verdict),
     STATISTICS_NOTE,
     ...report.decodings.map(renderDecoding),

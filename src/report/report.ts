@@ -39,6 +39,8 @@ export interface Report {
   reward: Config['train']['reward'] | null;
   /** How far an evaluation is that is not finished; null for one that is. */
   progress: EvaluationProgress[] | null;
+  /** The main result in plain words. */
+  headline: string;
   /** What the numbers say, in sentences. */
   verdict: string[];
   decodings: DecodingReport[];

@@ -3,6 +3,7 @@ import { BarChart, CustomChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
+import { compact } from '../format.ts';
 
 echarts.use([BarChart, CustomChart, LineChart, GridComponent, LegendComponent, SVGRenderer]);
 
@@ -15,7 +16,7 @@ export const COLOURS = {
 
 export const TEXT = { color: 'currentColor', fontFamily: 'inherit' };
 export const AXIS = {
-  axisLabel: TEXT,
+  axisLabel: { ...TEXT, formatter: compact },
   nameTextStyle: TEXT,
   splitLine: { lineStyle: { color: COLOURS.grid } },
 };

@@ -86,7 +86,7 @@ function drawLines(id: string, name: string, steps: readonly TrainStep[], lines:
         minInterval: 1,
         max: steps.at(-1)?.step ?? 1,
         ...AXIS,
-        axisLabel: { ...TEXT, hideOverlap: true },
+        axisLabel: { ...AXIS.axisLabel, hideOverlap: true },
       },
       yAxis: { type: 'value', name, scale: true, ...AXIS, nameTextStyle: { ...TEXT, align: 'left' } },
       series: lines.map((line) => ({

@@ -12,7 +12,6 @@ import { type Html, html } from './tag.ts';
 export function renderDecoding(report: DecodingReport, links: boolean): Html {
   const { decoding, comparisons } = report;
   return html`<section id="${decoding}"><h2>${decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}</h2>
-<div class="cards">${comparisons.map(renderCard)}</div>
 ${table({ title: 'Before and after training', table: comparisonTable(comparisons) })}
 ${chart(
   `Share passed before and after training, with 95 % intervals, ${decoding} decoding`,
@@ -39,12 +38,17 @@ ${phraseTables(report).map((each) => table(each, { links }))}
 </section>`;
 }
 
-function renderCard(comparison: ComparisonReport): Html {
+/** The main numbers in a few cards. */
+export function renderCards({ decoding, comparisons }: DecodingReport): Html {
+  return html`<div class="cards">${comparisons.map((each) => renderCard(decoding, each))}</div>`;
+}
+
+function renderCard(decoding: string, comparison: ComparisonReport): Html {
   const { label, result, adjusted_p } = comparison;
   const outcome = outcomeOf(comparison);
   const mark = { gain: '▲', loss: '▼', 'no change shown': '' }[outcome];
   return html`<div class="card ${outcome.split(' ')[0] ?? ''}">
-<p>${label}</p>
+<p>${label}, ${decoding}</p>
 <p class="big">${percent(result.before.rate)} <span>→</span> ${percent(result.after.rate)} %</p>
 <p>${mark === '' ? '' : `${mark} `}${points(result.difference)} points: ${outcome}, Holm p = ${pValue(adjusted_p)}, n = ${result.n}</p>
 </div>`;

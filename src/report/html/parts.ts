@@ -24,9 +24,9 @@ export function table(
     const share = bars?.[row]?.[column] ?? null;
     return html`${share === null ? '' : bar(share)}${criteria && text !== '0' ? html`<a href="${toHash(criteria)}">${text}</a>` : text}`;
   };
-  return html`<div class="scroll" role="region" aria-label="${title}" tabindex="0"><table class="${kind}">
+  return html`<div class="scroll" role="group" aria-label="${title}" tabindex="0"><table class="${kind}">
 <caption>${title}</caption>
-<thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+${kind === 'facts' ? '' : html`<thead><tr>${head.map((text) => (text === '' ? html`<td></td>` : html`<th scope="col">${text}</th>`))}</tr></thead>`}
 <tbody>${rows.map(
     ([first = '', ...others], row) =>
       html`<tr><th scope="row">${first}</th>${others.map((text, column) => html`<td>${cell(text, row, column + 1)}</td>`)}</tr>`,

@@ -43,13 +43,13 @@ ${select('part', 'Where', [
 <button type="reset">Show all</button>
 </form>
 <p id="found" role="status"></p>
-<div class="scroll" role="region" aria-label="Samples that were found" tabindex="0"><table class="texts list">
+<div class="scroll" role="group" aria-label="Samples that were found" tabindex="0"><table class="texts list">
 <caption>Samples that were found</caption>
 <thead><tr><th scope="col">query</th><th scope="col">${modelLabel('base')}</th><th scope="col">${modelLabel('trained')}</th></tr></thead>
 <tbody></tbody></table></div>
 <p class="pages"><button type="button" id="fewer">← Earlier</button> <span id="page"></span> <button type="button" id="more">Later →</button></p>
 <p class="note">← and → open the previous and the next sample. The address of the page is that of what it shows.</p>
-<article id="sample" aria-live="polite" tabindex="-1" aria-label="The sample that is open"></article>
+<article id="sample" tabindex="-1" aria-label="The sample that is open"></article>
 </div>
 </section>`;
 }

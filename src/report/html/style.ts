@@ -22,10 +22,11 @@ h2 { margin: 2.75rem 0 1rem; font-size: 1.45rem; }
 h3 { margin: 1.75rem 0 .5rem; font-size: 1.1rem; }
 h4 { margin: .75rem 0 .25rem; font-size: .85rem; color: var(--soft); font-weight: 600; }
 .models, .note, figcaption, footer { color: var(--soft); font-size: .85rem; }
-.verdict { background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--gain); border-radius: 8px; padding: .35rem 1rem; }
+.lead { font-size: 1.45rem; line-height: 1.35; margin: 1.25rem 0; font-weight: 600; }
+.verdict { font-size: .93rem; margin-top: 1.25rem; background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--gain); border-radius: 8px; padding: .35rem 1rem; }
 .verdict ul { padding-left: 1.1rem; }
 .verdict li { margin: .4rem 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .9rem; }
+.cards { margin: .9rem 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .9rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--base); border-radius: 8px; padding: .75rem 1rem; }
 .card.gain { border-top-color: var(--gain); }
 .card.loss { border-top: 4px dashed var(--loss); }
@@ -45,10 +46,13 @@ tbody th { font-weight: 400; }
 th:first-child, td:first-child, .texts th, .texts td, .facts td { text-align: left; }
 .facts td, .texts td, .texts th { overflow-wrap: anywhere; }
 .texts td { white-space: pre-wrap; font-family: ui-monospace, monospace; font-size: .8rem; }
-.facts tbody th { width: 45%; }
+.facts th { width: 45%; }
+details { font-size: .85rem; }
 .numbers td { position: relative; white-space: nowrap; }
 .bar { position: absolute; inset: 2px auto 2px 0; max-width: 100%; background: var(--tint); border-left: 2px solid var(--base); print-color-adjust: exact; }
 .bar ~ a { position: relative; }
+article:empty { display: none; }
+article > h3 { margin-top: .75rem; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .25rem 1rem 1rem; margin: 1rem 0; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 0 1.25rem; }
 pre, code { font: .82rem/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -67,14 +71,16 @@ input:not([type=checkbox]), select { width: 100%; }
 button { cursor: pointer; }
 button:disabled { opacity: .55; cursor: default; }
 .list tbody th a { font-family: ui-monospace, monospace; font-size: .8rem; }
-.list tr[aria-current] { background: var(--tint); }
+.list tr[aria-current] { background: var(--card); box-shadow: inset 4px 0 var(--gain); }
 .pages { display: flex; justify-content: space-between; align-items: center; gap: 1rem; }
 #found { font-weight: 600; }
 @media (max-width: 40rem) {
 body { padding: 1rem 1rem 3rem; }
-.numbers td { white-space: normal; min-width: 3.6rem; }
+table { font-size: .8rem; }
+.numbers td { white-space: normal; }
+.numbers td:nth-child(-n + 3) { min-width: 4.3rem; }
 .numbers td:nth-child(n + 5) { white-space: nowrap; }
-th, td { padding: .3rem .35rem; }
+th, td { padding: .3rem .25rem; }
 }
 @page { size: A4; margin: 12mm; }
 @media print {
@@ -84,13 +90,15 @@ nav, #samples { display: none; }
 h2, h3, h4, caption { break-after: avoid; }
 section > :is(h2, h3) + * { break-before: avoid; }
 tr, li, figure, article, .card { break-inside: avoid; }
-article { break-inside: auto; }
-article > :is(pre, h3, h4), .sides > div { break-inside: avoid; }
+.cards { grid-template-columns: repeat(3, 1fr); }
+figure { max-width: 26rem; }
 thead { display: table-header-group; }
 .scroll { overflow: visible; }
 table { font-size: 7.5pt; }
 .numbers td { white-space: normal; }
-th, td { padding: .2rem .3rem; overflow-wrap: anywhere; }
+.numbers td:nth-child(n + 5) { white-space: nowrap; }
+th, td { padding: .2rem .25rem; }
+tbody th { overflow-wrap: anywhere; }
 a { color: inherit; text-decoration: none; }
 details::details-content { content-visibility: visible; display: block; block-size: auto; }
 }

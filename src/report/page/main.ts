@@ -39,7 +39,7 @@ class Browser {
     this.#more.addEventListener('click', () => this.#turn(PAGE));
     addEventListener('hashchange', () => this.#follow(true));
     addEventListener('keydown', (event) => this.#press(event));
-    this.#follow(false);
+    this.#follow(true);
   }
 
   /** Makes the texts searchable, block by block, between what the reader does. */
@@ -75,7 +75,8 @@ class Browser {
       else if (field !== document.activeElement) field.value = String(value ?? '');
     }
     this.#apply();
-    if (place && scroll) (sample ? this.#sample : find('#samples', HTMLElement)).scrollIntoView();
+    if (place && scroll && !sample) find('#samples', HTMLElement).scrollIntoView();
+    void this.#showSample(scroll);
   }
 
   /** Finds and shows what the place says. */
@@ -99,7 +100,6 @@ class Browser {
     const open = this.#open();
     this.#first = open === -1 ? 0 : open - (open % PAGE);
     this.#showRows();
-    this.#showSample();
     performance.measure('filter', { start });
   }
 
@@ -140,24 +140,42 @@ class Browser {
     return make('tr', current, make('th', { scope: 'row' }, link), ...ends);
   }
 
-  async #showSample(): Promise<void> {
-    const { index } = this.#store;
+  async #showSample(scroll: boolean): Promise<void> {
     const { sample } = this.#place;
     const number = this.#numbers.get(sample ?? '');
     if (number === undefined) return this.#sample.replaceChildren();
     const read = await this.#store.readCase(number);
-    if (this.#place.sample === sample)
-      this.#sample.replaceChildren(...showSample(index, read, toHash({ sample: nameOf(index, number) })));
+    if (this.#place.sample !== sample) return; // another one was opened meanwhile
+    const link = toHash({ sample: nameOf(this.#store.index, number) });
+    this.#sample.replaceChildren(this.#neighbours(), ...showSample(this.#store.index, read, link));
+    if (!scroll) return;
+    this.#sample.scrollIntoView();
+    this.#sample.focus({ preventScroll: true });
+  }
+
+  #neighbours(): HTMLElement {
+    const link = (step: number, text: string) => {
+      const next = this.#next(step);
+      return next ? make('a', { href: toHash(next) }, text) : make('span', {}, text);
+    };
+    const open = this.#open();
+    const place = open === -1 ? 'not among those found' : `${open + 1} of ${this.#cases.length}`;
+    return make('p', { class: 'pages' }, link(-1, '← previous'), place, link(1, 'next →'));
+  }
+
+  /** The place with the next sample open, or the first where none is; undefined where there is none. */
+  #next(step: number): Place | undefined {
+    const open = this.#open();
+    const next = this.#cases[open === -1 ? 0 : open + step];
+    return next === undefined ? undefined : { ...this.#place, sample: nameOf(this.#store.index, next) };
   }
 
   #press({ key, target, altKey, ctrlKey, metaKey, shiftKey }: KeyboardEvent): void {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
     const writes = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
-    if (step === undefined || writes || altKey || ctrlKey || metaKey || shiftKey) return;
-    const open = this.#open();
-    const next = this.#cases[open === -1 ? 0 : open + step];
-    if (next === undefined) return;
-    this.#go({ ...this.#place, sample: nameOf(this.#store.index, next) }, true);
+    const next = step && this.#next(step);
+    if (!next || writes || altKey || ctrlKey || metaKey || shiftKey) return;
+    this.#go(next, true);
   }
 }
 

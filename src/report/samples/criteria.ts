@@ -35,7 +35,9 @@ export function toHash(place: Place): string {
   const said = Object.entries(place).filter(
     ([, value]) => value !== undefined && value !== '' && value !== false,
   );
-  return START + new URLSearchParams(said.map(([key, value]): [string, string] => [key, String(value)])).toString();
+  return (
+    START + new URLSearchParams(said.map(([key, value]): [string, string] => [key, String(value)])).toString()
+  );
 }
 
 /** Null where the hash is of no sample. */

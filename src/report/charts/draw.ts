@@ -3,7 +3,6 @@ import { BarChart, CustomChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { compact } from '../format.ts';
 
 echarts.use([BarChart, CustomChart, LineChart, GridComponent, LegendComponent, SVGRenderer]);
 
@@ -16,10 +15,15 @@ export const COLOURS = {
 
 export const TEXT = { color: 'currentColor', fontFamily: 'inherit' };
 export const AXIS = {
-  axisLabel: { ...TEXT, formatter: compact },
+  axisLabel: { ...TEXT, formatter: tick },
   nameTextStyle: TEXT,
   splitLine: { lineStyle: { color: COLOURS.grid } },
 };
+
+/** Small ones in as few digits as there are: 4.2e-7. */
+function tick(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : `${value}`;
+}
 
 /** Pixels: a phone of 390 shows it at nine tenths, so its text of 12 stays above 10. */
 const WIDTH = 400;

@@ -38,7 +38,7 @@ export function embedSamples(cases: readonly Case[], { config }: Pick<ReportInpu
         const [before, after] = [comparison.before, comparison.after].map((arm) =>
           passed(each.episodes[arm]),
         );
-        return 1 + (before ? 0 : 2) + (after === before ? (before ? 0 : 1) : before ? 1 : 0);
+        return before ? (after ? 1 : 2) : after ? 3 : 4;
       });
     }),
     arms: arms.map(({ name }) =>

@@ -28,7 +28,11 @@ export function dataFacts({ data, failures }: Report): Table {
 }
 
 export function trainingFacts({ training, reward }: Report): Table {
-  if (reward === null) return [['training', 'by another run']];
+  if (reward === null)
+    return [
+      ['training', ''],
+      ['trained', 'by another run'],
+    ];
   const { second_try, max_logprob_difference, self_check } = training;
   return [
     ['training', ''],

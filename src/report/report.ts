@@ -39,7 +39,7 @@ export interface Report {
   reward: Config['train']['reward'] | null;
   /** How far an evaluation is that is not finished; null for one that is. */
   progress: EvaluationProgress[] | null;
-  /** The main result in plain words. */
+  /** The main result in plain words; before it, how far an unfinished evaluation is. */
   headline: string;
   /** What the numbers say, in sentences. */
   verdict: string[];

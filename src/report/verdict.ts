@@ -27,6 +27,7 @@ export function judge(decodings: readonly DecodingReport[], reward: Report['rewa
 export function sayHeadline(decodings: readonly DecodingReport[]): string {
   const report = decodings.find(({ decoding }) => decoding === 'sampled') ?? decodings[0];
   if (!report) return 'Nothing was evaluated.';
+  if (report.comparisons[0]?.result.n === 0) return 'Nothing can be compared yet.';
   const main = mainComparison(report);
   if (main.result.n === 0) return 'There is no failure to reflect on.';
   const outcome = outcomeOf(main);
@@ -42,7 +43,7 @@ function sayPlainly({ outcome, result: { before, after } }: ComparisonReport): s
 
 export function sayProgress({ decoding, done, total, arms }: EvaluationProgress): string {
   const each = Object.entries(arms).map(([label, n]) => `${n} ${label}`);
-  return `Not finished, ${decoding} decoding: ${done} of ${total} queries so far have all their answers (first tries: ${each.join(', ')}). What follows is of those alone and may still change.`;
+  return `Not finished, ${decoding} decoding: ${done} of ${total} queries so far have all their answers (first tries: ${each.join(', ')}). What is told here is of those alone and may still change.`;
 }
 
 /** The second tries on the base model's failures. */

@@ -39,8 +39,8 @@ export const manifest = z.object({
   format: z.int(),
   rrr_version: z.string(),
   /** Of rrr's source, where it is a git checkout; with "-dirty" where files of it were changed. */
-  commit: z.string().nullable().default(null),
-  machine: machine.nullable().default(null),
+  commit: z.string().nullable().optional(),
+  machine: machine.optional(),
   created: z.string(),
   /** What today is for chat templates that tell the model: a run that goes on another day keeps its date. */
   date: z.iso.date(),

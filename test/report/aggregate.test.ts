@@ -104,5 +104,5 @@ test('the page loads nothing and model text stays text', () => {
   expect(page).not.toMatch(/\b(src|href)\s*=\s*["'](?!#)/i);
   expect(page).not.toMatch(/url\((?!['"]?#)/i);
   expect(page.match(/&lt;script&gt;/g)?.length).toBeGreaterThan(5);
-  expect(page.match(/<svg/g)?.length).toBe(5);
+  expect(page.match(/<svg/g)?.length).toBe(15);
 });

@@ -27,12 +27,14 @@ export function filterCases(index: EmbeddedIndex, criteria: Criteria): number[] 
 
 function armTest({ kinds }: EmbeddedIndex, criteria: Criteria): (arm: ArmColumns, number: number) => boolean {
   const { first, last, part, from, to, cut } = criteria;
-  const passed = kinds.indexOf('passed');
+  // A kind that nothing has is equal to none, not to -1.
+  const numberOf = (kind: string) => (kinds.includes(kind) ? kinds.indexOf(kind) : Number.NaN);
+  const passed = numberOf('passed');
   const ended = (wanted: string | undefined): ((kind: number | undefined) => boolean) => {
     if (!wanted) return () => true;
     if (wanted === 'right') return (kind) => kind === passed;
     if (wanted === 'wrong') return (kind) => kind !== passed && kind !== -1;
-    const number = kinds.indexOf(wanted);
+    const number = numberOf(wanted);
     return (kind) => kind === number;
   };
   const [firstEnded, lastEnded] = [ended(first), ended(last)];

@@ -18,8 +18,8 @@ export function describeOrigin(
   return {
     created,
     command: `rrr run -c ${paths.stageConfig('eval')} --run ANOTHER-RUN`,
-    commit,
-    machine,
+    commit: commit ?? null,
+    machine: machine ?? null,
     engines: enginesOf(workers),
     prompts,
     hashes: Object.fromEntries(files.map((path) => [relative(paths.run, path), hash(path)])),

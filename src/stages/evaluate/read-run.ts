@@ -19,7 +19,8 @@ import { describeOrigin } from './origin.ts';
 export async function readRun(paths: RunPaths, { unfinished = false } = {}): Promise<ReportInput> {
   const manifest = readManifest(paths);
   const evaluation = manifest?.stages.eval;
-  if (!manifest || !evaluation || !(unfinished || evaluation.status === 'finished'))
+  const data = readJson(paths.dataSummary);
+  if (!manifest || !evaluation || data === undefined || !(unfinished || evaluation.status === 'finished'))
     throw new UserError(`${paths.run} holds no ${unfinished ? '' : 'finished '}evaluation`, {
       cure: 'run rrr eval first',
     });
@@ -34,7 +35,7 @@ export async function readRun(paths: RunPaths, { unfinished = false } = {}): Pro
     seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
     config,
     trainedModel: config.eval.model ?? paths.trainedModel,
-    data: prepareResult.parse(readJson(paths.dataSummary)),
+    data: prepareResult.parse(data),
     tallies: own ? await readAll(paths.tallies, tally) : [],
     events: own ? await readAll(paths.trainEvents, trainEvent) : [],
     queries: await collect(readQueries(paths.testQueries)),

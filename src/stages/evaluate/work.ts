@@ -85,6 +85,7 @@ export function show(report: Report, view: View) {
   return {
     text: `${renderTerminal(report)}\n\nreport: ${page}`,
     json: {
+      ...(report.progress && { unfinished: report.progress }),
       mode: main.decoding,
       ...Object.fromEntries(main.comparisons.map(({ name, result }) => [name, counts(result)])),
       p_value: mainResult(main).p_value,

@@ -1,8 +1,13 @@
 /** The report as readers have it: in a browser, on a phone, on paper, by keyboard. */
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { writeRun } from '../stages/finished-run.ts';
+import { temporaryFolder } from '../workers/harness.ts';
 import { hasChromium, launch, open, violations } from './chromium.ts';
+import { input } from './fixture.ts';
 import { recordedRun, writeReportOf } from './recorded-run.ts';
 
 const A4_WITHOUT_MARGINS = 703;
@@ -13,14 +18,18 @@ interface Boxed {
 
 describe.skipIf(!hasChromium)('the report in a browser', () => {
   let browser: Browser;
+  let run: string;
   let file: string;
 
   beforeAll(async () => {
-    const folder = await writeReportOf(await recordedRun());
-    file = join(folder, 'report.html');
+    run = await recordedRun();
+    file = join(await writeReportOf(run), 'report.html');
     browser = await launch();
   }, 120_000);
-  afterAll(() => browser?.close());
+  afterAll(async () => {
+    await browser?.close();
+    rmSync(run, { recursive: true, force: true });
+  });
 
   const found = (page: Page) => page.locator('#found').textContent();
   const field = (page: Page, name: string) => page.locator(`#browser [name=${name}]`);
@@ -122,6 +131,19 @@ describe.skipIf(!hasChromium)('the report in a browser', () => {
     expect(cut).toEqual([]);
     expect((await page.locator('details pre').last().boundingBox())?.height).toBeGreaterThan(500);
     expect((await page.pdf({ preferCSSPageSize: true })).length).toBeGreaterThan(10_000);
+    await page.close();
+  });
+
+  test('the page of several runs needs no script, and axe finds nothing', async () => {
+    const cwd = temporaryFolder();
+    for (const seed of [1, 2])
+      writeRun(join(cwd, `${seed}`), { ...input, config: { ...input.config, seed } });
+    await execa('node', [resolve('dist/main.js'), 'compare', '1', '2', '--out', 'joined'], { cwd });
+    const { page, faults } = await open(browser, join(cwd, 'joined/report.html'));
+    expect(await page.locator('svg').count()).toBe(2);
+    expect(await page.locator('script').count()).toBe(0);
+    expect(await violations(page)).toEqual([]);
+    expect(faults).toEqual([]);
     await page.close();
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 
-/** The files of a finished run with all that an evaluation can do: those of workers/tests/test_recount.py. Its folder. */
+/** The files of a finished run with all that an evaluation can do: those of workers/tests/test_recount.py. Its folder, which is the caller's. */
 export async function recordedRun(task = 'countdown'): Promise<string> {
   const run = mkdtempSync(join(tmpdir(), 'rrr-recorded-'));
   const script = `

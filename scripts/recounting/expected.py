@@ -557,11 +557,9 @@ def _card(compared: Compared, evaluation: Evaluation) -> list[Parts]:
         [
             mark,
             _points(change),
-            f" points: {change.outcome}, Holm p = ",
-            _holm(change),
-            ", n = ",
-            _count(change.n),
+            f" points: {change.outcome}",
         ],
+        ["Holm p = ", _holm(change), ", n = ", _count(change.n)],
     ]
 
 

@@ -50,7 +50,8 @@ function renderCard(decoding: string, comparison: ComparisonReport): Html {
   return html`<div class="card ${outcome.split(' ')[0] ?? ''}">
 <p>${label}, ${decoding}</p>
 <p class="big">${percent(result.before.rate)} <span>→</span> ${percent(result.after.rate)} %</p>
-<p>${mark === '' ? '' : `${mark} `}${points(result.difference)} points: ${outcome}, Holm p = ${pValue(adjusted_p)}, n = ${result.n}</p>
+<p>${mark === '' ? '' : `${mark} `}${points(result.difference)} points: ${outcome}</p>
+<p>Holm p = ${pValue(adjusted_p)}, n = ${result.n}</p>
 </div>`;
 }
 

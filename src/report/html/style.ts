@@ -91,6 +91,7 @@ h2, h3, h4, caption { break-after: avoid; }
 section > :is(h2, h3) + * { break-before: avoid; }
 tr, li, figure, article, .card { break-inside: avoid; }
 .cards { grid-template-columns: repeat(3, 1fr); }
+.card .big { font-size: 1.2rem; }
 figure { max-width: 26rem; }
 thead { display: table-header-group; }
 .scroll { overflow: visible; }

@@ -125,7 +125,7 @@ describe.skipIf(!hasChromium)('the report in a browser', () => {
         (all, width) =>
           all
             .filter((each) => each.getBoundingClientRect().right > width + 1)
-            .map(({ outerHTML }) => outerHTML),
+            .map(({ outerHTML }) => outerHTML.slice(0, 100)),
         A4_WITHOUT_MARGINS,
       );
     expect(cut).toEqual([]);

@@ -48,11 +48,11 @@ function showAnswer(name: string, answer: Attempt): Node[] {
 
 function showText(name: string, said: Completion, mark: HTMLElement | null): Node[] {
   const { completion, tokens, prompt_tokens, finish_reason } = said;
-  const prompt = prompt_tokens === undefined ? '' : ` after ${prompt_tokens}`;
+  const prompt = prompt_tokens === undefined ? '' : `, prompt ${prompt_tokens}`;
   const cut = finish_reason === 'length' ? ', cut at the limit' : '';
   const shown = showCalls(completion);
   return [
-    make('h4', {}, `${name} `, mark, ` ${tokens} tokens${prompt}${cut}`),
+    make('h4', {}, `${name} `, mark, ` · ${tokens} tokens${prompt}${cut}`),
     make('pre', {}, shown),
     ...(shown === completion
       ? []

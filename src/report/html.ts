@@ -12,7 +12,9 @@ import type { Report } from './report.ts';
 import type { Embedded } from './samples/embed.ts';
 import { forgettingTables, STATISTICS_NOTE } from './tables/run.ts';
 
-/** `samples`: null for a report that shows none. */
+const TOO_MANY = 'The samples are more than a page holds: samples.csv and samples.parquet have them all.';
+
+/** `samples`: null for a report that shows none, or where they are too many. */
 export function renderHtml(report: Report, samples: Embedded | null): string {
   const { decodings, forgetting } = report;
   const examples = decodings[0]?.examples ?? [];
@@ -40,12 +42,11 @@ ${decodings.map(renderCards)}
 ${decodings.map((decoding) => renderDecoding(decoding, samples !== null))}
 ${renderTraining(report.training.steps)}
 ${forgetting.length > 0 ? html`<section id="forgetting"><h2>Forgetting</h2>${forgettingTables(report).map((each) => table(each))}</section>` : ''}
-${samples ? renderSamples(samples.index, decodings) : ''}
+${samples ? renderSamples(samples.index, decodings) : decodings[0]?.phrases ? html`<p class="note">${TOO_MANY}</p>` : ''}
 ${renderExamples(examples)}
 ${renderRun(report)}
 </main>
 <footer>Every number here follows from the files of the run: <code>rrr report RUN</code> counts them again.</footer>`,
-    // Without a script a long table can still be scrolled, and all of it be read.
     samples ? { script: pageScript(), data: samples.data } : {},
   );
 }

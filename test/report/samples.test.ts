@@ -1,16 +1,18 @@
 /** The samples within the page: what is found by which criteria, and how queries and answers are shown. */
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { allCases } from '../../src/report/aggregate.ts';
+import { aggregate, allCases, withoutSamples } from '../../src/report/aggregate.ts';
+import { renderHtml } from '../../src/report/html.ts';
 import { filterCases } from '../../src/report/page/filter.ts';
 import { TextSearch } from '../../src/report/page/search.ts';
 import { fromHash, type Place, toHash } from '../../src/report/samples/criteria.ts';
 import { describeQuery, showCalls } from '../../src/report/samples/describe.ts';
-import { embedSamples } from '../../src/report/samples/embed.ts';
+import { type Embedded, embedSamples } from '../../src/report/samples/embed.ts';
 import type { EmbeddedCase } from '../../src/report/samples/embedded.ts';
 import { input } from './fixture.ts';
 
-const { index, data } = embedSamples(allCases(input).flat(), input);
+const cases = allCases(input).flat();
+const { index, data } = embedSamples(cases, input) as Embedded;
 
 test.each<[criteria: Place, ids: string]>([
   [{ decoding: 'greedy', change: 'first_try.lost' }, 'q1'],
@@ -47,6 +49,12 @@ test('text is found without regard to case, in the arm and the part that are ask
   ]);
   expect(find({ text: 'try * first', part: 'retry' })).toEqual([]);
   expect(find({ text: 'nums: 1, 2, 7 ' })).toEqual(['q7', 'q7']);
+});
+
+test('what is more than a page holds is left out, and the page says so', () => {
+  expect(embedSamples(cases, input, 5000)).toBeNull();
+  expect(renderHtml(aggregate(input), null)).toContain('more than a page holds');
+  expect(renderHtml(withoutSamples(aggregate(input)), null)).not.toContain('more than a page holds');
 });
 
 test('a hash that is of no sample is none', () => {

@@ -9,6 +9,8 @@ import type { ArmColumns, Columns, EmbeddedCase, EmbeddedIndex } from './embedde
 
 /** Characters of JSON: one block is read to show a sample. */
 const BLOCK = 1 << 18;
+/** Characters of JSON in all: three times what the page grows by, which must stay one string. */
+const MOST = 2 ** 29;
 const TITLE = 90;
 
 export interface Embedded {
@@ -17,8 +19,15 @@ export interface Embedded {
   data: string[];
 }
 
-export function embedSamples(cases: readonly Case[], { config }: Pick<ReportInput, 'config'>): Embedded {
-  const { starts, blocks } = intoBlocks(cases);
+/** Null where they are more than a page holds. */
+export function embedSamples(
+  cases: readonly Case[],
+  { config }: Pick<ReportInput, 'config'>,
+  most = MOST,
+): Embedded | null {
+  const split = intoBlocks(cases, most);
+  if (!split) return null;
+  const { starts, blocks } = split;
   const unique = (values: readonly string[]) => [...new Set(values)];
   const kinds = unique(cases.flatMap(({ episodes }) => Object.values(episodes).flatMap(kindsOf))).sort();
   const arms = armsOf(config.eval).map(({ name, label }) => ({ name, label }));
@@ -58,16 +67,18 @@ export function embedSamples(cases: readonly Case[], { config }: Pick<ReportInpu
     blocks: starts,
     columns,
   };
-  return { index, data: [JSON.stringify(index), ...blocks].map(pack) };
+  return { index, data: [pack(JSON.stringify(index)), ...blocks] };
 }
 
 const pack = (text: string) => gzipSync(text).toString('base64');
 
-function intoBlocks(cases: readonly Case[]): { starts: number[]; blocks: string[] } {
+/** Packed. */
+function intoBlocks(cases: readonly Case[], most: number): { starts: number[]; blocks: string[] } | null {
   const starts: number[] = [];
   const blocks: string[] = [];
   let texts: string[] = [];
   let size = 0;
+  let all = 0;
   for (const [index, each] of cases.entries()) {
     if (size === 0) starts.push(index);
     // The fields as text: their numbers may be more than JavaScript's can hold.
@@ -75,8 +86,10 @@ function intoBlocks(cases: readonly Case[]): { starts: number[]; blocks: string[
     const text = JSON.stringify(embedded);
     texts.push(text);
     size += text.length;
+    all += text.length;
+    if (all > most) return null;
     if (size < BLOCK && index < cases.length - 1) continue;
-    blocks.push(`[${texts.join(',')}]`);
+    blocks.push(pack(`[${texts.join(',')}]`));
     texts = [];
     size = 0;
   }

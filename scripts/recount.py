@@ -4,9 +4,9 @@
 
 It shares no code with the report: numbers are counted here again, statistics are those of scipy and statsmodels, or
 written from the papers. Every number in the text of report.md and report.html is held against them, by its place; model
-text and the configuration are held against the run's files. Of the charts the axes, bars, intervals and lines are
-measured, to a tenth of a pixel. Ends with {"numbers": N, "wrong": 0}; where something is wrong, it is listed, and the
-exit code is 1.
+text, the configuration, samples.csv and the samples within the page are held against the run's files. Of the charts the
+axes, bars, intervals and lines are measured, to a tenth of a pixel. Ends with {"numbers": N, "wrong": 0}; where
+something is wrong, it is listed, and the exit code is 1.
 """
 
 import argparse
@@ -19,10 +19,19 @@ from recounting.documents import read_html, read_markdown
 from recounting.expected import Expected, expect
 from recounting.run import Run, read_lines
 
+TOO_MANY = "The samples are more than a page holds"
+#: The last is not there where the report was made without samples.
+FILES = ("report.md", "report.html", "samples.csv")
+
 
 def audit(expected: Expected, file: str, text: str) -> Audit:
     found = Audit(expected, file)
-    found.read(read_markdown(text) if file.endswith(".md") else read_html(text))
+    if file.endswith(".csv"):
+        found.read_csv(text)
+    else:
+        found.read(read_markdown(text) if file.endswith(".md") else read_html(text))
+    if file.endswith(".html") and expected.samples and TOO_MANY not in text:
+        found.read_embedded(text)
     return found
 
 
@@ -43,8 +52,9 @@ def main() -> int:
     options = parser.parse_args()
     run = Run(options.run)
     folder = options.report or options.run / "eval"
-    expected = expect(run)
-    audits = [audit(expected, file, (folder / file).read_bytes().decode()) for file in ("report.md", "report.html")]
+    texts = {file: (folder / file).read_bytes().decode() for file in FILES if (folder / file).exists()}
+    expected = expect(run, samples="samples.csv" in texts)
+    audits = [audit(expected, file, text) for file, text in texts.items()]
     wrong = check_data(run)
     wrong += [f"{w.place}\n  in the report: {w.in_report}\n  recounted: {w.recounted}" for a in audits for w in a.wrong]
     for each in wrong:

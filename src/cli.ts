@@ -126,6 +126,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .option('--json', 'one JSON object on stdout')
     .option('--verbose', 'stack traces of errors')
     .option('--out <dir>', 'write it there, for a run that you may only read (default: RUN/eval)')
+    .option('--without-samples', 'no query and no completion in it: for data that may not be passed on')
     .action(runs<[string, ReportOptions]>(async () => (await import('./commands/report.ts')).runReport));
 
   program

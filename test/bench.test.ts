@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { MARK, processesOf } from '../scripts/faults/processes.mjs';
+import { hasChromium } from './report/chromium.ts';
 
 const BENCH = 'scripts/bench/run.mjs';
 
@@ -21,10 +22,16 @@ test('bench orchestrator: a real run whose workers answer at once', async () => 
   });
 });
 
+test.skipIf(!hasChromium)('bench report: a page with every sample, filtered and searched', async () => {
+  const { stdout } = await execa('node', [BENCH, 'report', '20']);
+  const keys = ['samples', 'mib', 'report_s', 'paint_ms', 'index_ms', 'filter_ms'];
+  expect(JSON.parse(stdout)).toEqual(Object.fromEntries(keys.map((key) => [key, expect.any(Number)])));
+});
+
 test('bench names what there is', async () => {
   const { exitCode, stderr } = await execa('node', [BENCH, 'nonsense'], { reject: false });
   expect(exitCode).toBe(2);
-  expect(stderr).toContain('cli-start, draws, orchestrator, pool, ranks, train, verifiers');
+  expect(stderr).toContain('cli-start, draws, orchestrator, pool, ranks, report, train, verifiers');
 });
 
 describe('a killed benchmark leaves no process behind', () => {

@@ -14,6 +14,9 @@ from .spelling import NUMBER, Parts, Spelled, matches, shown
 
 #: Tables that are known by the first cell of their head, wherever they stand.
 _BY_HEAD = ("reflections", "data", "training", "run", "the paper", "benchmark")
+#: Captions of the main table, and of one that is empty.
+_MAIN = "Before and after training"
+_LIST = "Samples that were found"
 _DECODINGS = {"Sampled decoding": "sampled", "Greedy decoding": "greedy"}
 
 
@@ -42,6 +45,17 @@ class Audit:
         self._all_examples()
         for missing in sorted(self._due(blocks) - self._met):
             self._is_wrong(missing, "nothing", "a place of its own")
+
+    def read_csv(self, text: str) -> None:
+        assert self.expected.samples
+        self.numbers += len(NUMBER.findall(text))
+        for difference in self.expected.samples.wrong_in_csv(text):
+            self._is_wrong(*difference)
+
+    def read_embedded(self, html: str) -> None:
+        assert self.expected.samples
+        for difference in self.expected.samples.wrong_in_page(html):
+            self._is_wrong(*difference)
 
     def _is_wrong(self, place: str, in_report: str, recounted: str) -> None:
         self.wrong.append(Wrong(f"{self.file}, {place}", in_report, recounted))
@@ -106,9 +120,19 @@ class Audit:
         if NUMBER.search(text):
             self._is_wrong("a text that is not known", text, "no number")
 
+    def _option(self, block: Block) -> None:
+        if block.texts[0] not in self.expected.options:
+            self._no_number(block.texts[0])
+
+    def _bar(self, block: Block) -> None:
+        style, text = block.texts
+        self._same(f"the bar of {text}", style, [f"width:{text.split(' ')[0]}%"])
+
     def _table(self, block: Block) -> None:
         head = block.rows[0]
-        title = head[0] if head[0] in _BY_HEAD else block.heading
+        title = head[0] if head[0] in _BY_HEAD else "" if block.heading == _MAIN else block.heading
+        if title == _LIST and len(block.rows) == 1:
+            return  # The page's script fills it.
         decoding = _DECODINGS.get(block.section) if title == "reflections" or title not in _BY_HEAD else None
         table = self.expected.tables.get((decoding, title))
         if table is None:
@@ -132,10 +156,16 @@ class Audit:
         if len(row) != len(expected):
             self._is_wrong(place, f"{len(row)} cells", f"{len(expected)}")
         for number, (cell, parts) in enumerate(zip(row, expected, strict=False)):
-            self._same(f"{place}, cell {number + 1}", cell, parts)
+            self._same(f"{place}, cell {number + 1}", cell, self._as_told(parts))
+
+    def _as_told(self, parts: Parts) -> Parts:
+        """A cell of Markdown is one line."""
+        if not self.file.endswith(".md"):
+            return parts
+        return [_one_line(part) if isinstance(part, str) else part for part in parts]
 
     def _card(self, block: Block) -> None:
-        key = _DECODINGS.get(block.section), block.texts[0]
+        key = None, block.texts[0]
         lines = self.expected.cards.get(key)
         self._meet(f"card {_place(key)}")
         self._row(f"card {_place(key)}", block.texts, lines or [])
@@ -164,7 +194,9 @@ class Audit:
         self._examples.append([block.texts[0]])
 
     def _pre(self, block: Block) -> None:
-        if self._examples:
+        if block.section == "Run":
+            self._same("command", block.texts[0], [self.expected.command])
+        elif self._examples:
             self._examples[-1].append(block.texts[0])
         else:
             self._is_wrong("a block of text", block.texts[0], "none before the examples")
@@ -180,8 +212,9 @@ class Audit:
         ):
             if self._examples and text.startswith(start):
                 kind = text.removeprefix(start).removesuffix(":")
-                in_markdown = self.file.endswith(".md")
-                self._examples[-1].append("" if start == "Reflection " else kind[1:-1] if in_markdown else kind)
+                # In Markdown within parentheses, on the page behind a mark.
+                kind = kind[1:-1] if self.file.endswith(".md") else re.sub("^[✓✗] ", "", kind)
+                self._examples[-1].append("" if start == "Reflection " else kind)
                 return True
         return False
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from .expected import Chart
+from .expected import Bars, Chart
 from .spelling import NUMBER, matches
-from .statistics import Rate
 
 #: Pixels: coordinates are rounded to a tenth.
 _SLACK = 0.11
@@ -49,7 +48,10 @@ def differences(chart: Chart, svg: str) -> Iterator[str]:
             yield f"an axis is not even: {axis.ticks}"
             return
     yield from _texts(chart, [each for each in texts if each.anchor != "end" and each not in numbers])
-    yield from _bars(chart.bars, root, up.pixel) if chart.bars else _lines(chart.lines, root, along.pixel, up.pixel)
+    if chart.bars:
+        yield from _bars(chart.bars, root, up.pixel)
+    else:
+        yield from _lines(chart.lines, root, along.pixel, up.pixel)
 
 
 def _texts(chart: Chart, texts: Sequence[_Text]) -> Iterator[str]:
@@ -58,9 +60,7 @@ def _texts(chart: Chart, texts: Sequence[_Text]) -> Iterator[str]:
             yield f"not recounted: {each.text}"
 
 
-def _bars(
-    bars: Sequence[tuple[str, Rate, Rate]], root: ElementTree.Element, pixel: Callable[[float], float]
-) -> Iterator[str]:
+def _bars(bars: Sequence[Bars], root: ElementTree.Element, pixel: Callable[[float], float]) -> Iterator[str]:
     drawn: dict[tuple[int, int], list[list[tuple[float, float]]]] = {}
     for path in _all(root, "path"):
         if path.get("ecmeta_ssr_type") == "chart":
@@ -70,7 +70,11 @@ def _bars(
         for side, rate in enumerate(sides):
             tops = [points[0][1] for points in drawn.get((side, index), [])] or [pixel(0)]
             ends = [y for line in drawn.get((side + 2, index), []) if line[0][0] == line[1][0] for _, y in line]
-            wanted = [pixel(100 * value) for value in (rate.rate, *rate.interval)]
+            wanted = (
+                [pixel(100 * value) for value in (rate.rate, *rate.interval)]
+                if rate.interval
+                else [pixel(100 * rate.rate)]
+            )
             if not _close([*tops, *ends], wanted):
                 yield f"the bar of {label}, {('before', 'after')[side]}: drawn at {[*tops, *ends]}, not {wanted}"
 

@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 
 @dataclass
 class Block:
-    """kind: title, name (of the page), heading, example, item, text, model, pre, config, card, table, chart."""
+    """kind: title, name (of the page), heading, example, item, text, model, pre, config, card, table, chart, option,
+    bar (of a cell).
+    """
 
     kind: str
     #: The headings that it stands under.
@@ -86,7 +88,9 @@ def read_html(text: str) -> list[Block]:
     reader = _Reader()
     # Charts are read on their own.
     for part in re.split(
-        r"(<svg .*?</svg>)", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL), flags=re.DOTALL
+        r"(<svg .*?</svg>)",
+        re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL),
+        flags=re.DOTALL,
     ):
         if part.startswith("<svg "):
             reader.svg = part
@@ -97,25 +101,33 @@ def read_html(text: str) -> list[Block]:
 
 
 class _Reader(HTMLParser):
-    _LEAVES = ("title", "h1", "h2", "h3", "h4", "p", "li", "th", "td", "pre", "figcaption", "summary", "footer")
+    _LEAVES = (
+        *("title", "h1", "h2", "h3", "h4", "p", "li", "th", "td", "pre", "figcaption", "summary", "footer"),
+        *("caption", "option"),
+    )
 
     def __init__(self) -> None:
         super().__init__()
         self.blocks = _Blocks()
         self.svg = ""
         self._text: list[str] | None = None
-        self._style = ""
+        self._style = self._table = ""
         self._rows: list[list[str]] = []
         self._card: list[str] | None = None
+        self._bar: str | None = None
         self._inside: set[str] = set()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         style = dict(attributes).get("class") or ""
         for name, value in attributes:
-            if name == "aria-label" and value:
+            if name in ("aria-label", "label") and value:
                 self.blocks.add("label", value)
         if tag in self._LEAVES:
             self._text, self._style = [], style
+        elif tag == "span" and style == "bar":
+            self._bar = dict(attributes).get("style") or ""
+        elif tag == "table":
+            self._table = style
         elif tag == "tr":
             self._rows.append([])
         elif tag == "div" and style.startswith("card "):
@@ -134,7 +146,9 @@ class _Reader(HTMLParser):
             self._end_of_text(tag, "".join(self._text or []))
             self._text = None
         elif tag == "table":
-            self.blocks.add("table", rows=self._rows)
+            # Without a head of its own, the caption is its head.
+            rows = [[self.blocks.heading.lower(), ""], *self._rows] if self._table == "facts" else self._rows
+            self.blocks.add("table", rows=rows)
             self._rows = []
         elif tag == "div" and self._card is not None:
             self.blocks.add("card", *self._card)
@@ -145,6 +159,13 @@ class _Reader(HTMLParser):
     def _end_of_text(self, tag: str, text: str) -> None:
         if tag in ("th", "td"):
             self._rows[-1].append(text)
+            if self._bar is not None:
+                self.blocks.add("bar", self._bar, text)
+                self._bar = None
+        elif tag == "caption":
+            self.blocks.title(text)
+        elif tag == "option":
+            self.blocks.add("option", text)
         elif tag == "h2":
             self.blocks.enter(text)
         elif tag == "h3" and "article" in self._inside:

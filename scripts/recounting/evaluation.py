@@ -105,6 +105,40 @@ class Evaluation:
         kinds = _kinds(ANSWER[outcome], sides) if outcome in ANSWER else {}
         return Compared(label, before, after, outcome, among, change(tried), kinds)
 
+    def ends(self, compared: Compared) -> list[int]:
+        """Of each try: 0 where it doesn't count, 1 passed before and after, 2 only before, 3 only after, 4 neither."""
+        passed = PASSED[compared.outcome]
+        ends = {(True, True): 1, (True, False): 2, (False, True): 3, (False, False): 4}
+        return [
+            ends[passed(each.episodes.get(compared.before)), passed(each.episodes.get(compared.after))]
+            if compared.among == "all" or each.base_failed
+            else 0
+            for each in self.tries
+        ]
+
+    def reflected(self, arm: str) -> list[tuple[str, bool]]:
+        """First reflections on the base model's failures, and whether the retry passed."""
+        rounds = [retried(each.episodes.get(arm))[:1] for each in self.tries if each.base_failed]
+        return [
+            (first[0]["reflection"]["completion"], first[0]["retry"]["verdict"]["passed"])
+            for first in rounds
+            if first and first[0]["reflection"]
+        ]
+
+    def lengths(self) -> list[tuple[str, list[list[int]]]]:
+        """Title, and tokens before and after; none where there are none."""
+        first = [[each.episodes[arm]["first"]["tokens"] for each in self.tries] for arm in ("base", "trained")]
+        found = [("First answers", first)]
+        failures = [each for each in self.tries if each.base_failed]
+        for part, name in (("reflection", "Reflections"), ("retry", "Retries")):
+            rounds = [
+                [round_ for each in failures for round_ in retried(each.episodes.get(arm))]
+                for arm in ("base", "trained_on_base")
+            ]
+            sides = [[each[part]["tokens"] for each in side if each[part]] for side in rounds]
+            found.append((f"{name} on the same failures", sides))
+        return [(name, sides) for name, sides in found if any(sides)]
+
     def failed(self, arm: str) -> list[Json]:
         """The episodes that go on after a failed first try."""
         return [

@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from . import origin
 from .evaluation import MIXED, SAMPLING, Benchmark, Compared, Control, Evaluation, benchmarks, evaluate, pass_rate
-from .run import Run
+from .phrases import phrases
+from .run import Json, Run
+from .samples import Samples
 from .spelling import (
     Parts,
     Spelled,
@@ -18,9 +21,11 @@ from .spelling import (
     plain,
     points,
     share,
+    shown,
     tenth,
 )
 from .statistics import Change, Rate
+from .words import calls, title
 
 #: The decoding, none outside of one, and the title, or the first cell of the head where it says what the table is.
 Key = tuple[str | None, str]
@@ -41,10 +46,21 @@ class Sentence:
 
 
 @dataclass
+class Bar:
+    rate: float
+    #: Where one is drawn.
+    interval: tuple[float, float] | None = None
+
+
+#: Label, before and after.
+Bars = tuple[str, Bar, Bar]
+
+
+@dataclass
 class Chart:
     caption: str
-    #: Of bars: label, rate and interval before, and after. Of lines: (step, value).
-    bars: list[tuple[str, Rate, Rate]] = field(default_factory=list)
+    #: Of lines: (step, value).
+    bars: list[Bars] = field(default_factory=list)
     lines: list[list[tuple[float, float]]] = field(default_factory=list)
     texts: list[Parts] = field(default_factory=list)
 
@@ -59,23 +75,37 @@ class Expected:
     charts: list[Chart]
     #: Of each example: its problem, then kinds of verdicts and model text by turns.
     examples: list[list[str]]
+    #: What can be chosen in the page's form.
+    options: set[str]
+    command: str
+    #: None of a report without samples.
+    samples: Samples | None
 
 
-def expect(run: Run) -> Expected:
+def expect(run: Run, *, samples: bool = True) -> Expected:
     evaluations = evaluate(run)
     forgetting = benchmarks(run)
     tables: dict[Key, Table] = {}
     for evaluation in evaluations:
         tables |= {(evaluation.decoding, title): table for title, table in _tables(evaluation).items()}
+    if not samples:
+        tables = {key: table for key, table in tables.items() if key[1] != COMMON}
     tables |= {(None, title): table for title, table in _facts(run, forgetting).items()}
     return Expected(
         run=run,
         tables=tables,
         sentences=[sentence for each in evaluations for sentence in _sentences(each)] + _reward(run, evaluations),
-        notes=_notes(run, forgetting),
-        cards={(each.decoding, one.label): _card(one) for each in evaluations for one in each.comparisons},
-        charts=[_bars(each) for each in evaluations] + _curves(run),
-        examples=_examples(evaluations[0]) if evaluations else [],
+        notes=[*_headline(evaluations), *_notes(run, forgetting)],
+        cards={
+            (None, f"{one.label}, {each.decoding}"): _card(one, each)
+            for each in evaluations
+            for one in each.comparisons
+        },
+        charts=[chart for each in evaluations for chart in (_bars(each), *_histograms(each))] + _curves(run),
+        examples=_examples(evaluations[0]) if samples else [],
+        options=_options(run, evaluations),
+        command=origin.command(run),
+        samples=Samples(run, evaluations) if samples else None,
     )
 
 
@@ -107,7 +137,9 @@ def _tables(evaluation: Evaluation) -> dict[str, Table]:
     tables = {
         "": _comparisons(evaluation.comparisons),
         **(_controls(evaluation) if evaluation.controls else {}),
+        "From before to after training": _changes(evaluation),
         "From the first answer to the last": _transitions(evaluation),
+        **_phrases(evaluation),
         "reflections": _reflections(evaluation),
     }
     if evaluation.baselines:
@@ -118,27 +150,29 @@ def _tables(evaluation: Evaluation) -> dict[str, Table]:
         tables["At least one of k first tries passes"] = _pass_at(evaluation)
     for each in evaluation.comparisons:
         if each.outcome != "any":
-            rows: list[list[Parts]] = [[[kind], *([_count(n)] for n in counts)] for kind, counts in each.kinds.items()]
+            rows: list[list[Parts]] = [
+                [[kind], *(_of(n, each.change.n) for n in counts)] for kind, counts in each.kinds.items()
+            ]
             tables[f"Verdicts, {_lower(each.label)}"] = Table(["verdict", "before", "after"], rows)
     return tables
 
 
 def _comparisons(compared: Sequence[Compared], before: str = "before", after: str = "after") -> Table:
     return Table(
-        ["", "n", before, after, "points", "95 % interval", "lost", "won", "p", "Holm p"],
+        ["", before, after, "points", "95 % interval", "lost", "won", "n", "p", "Holm p"],
         [[[each.label], *_cells(each.change)] for each in compared],
     )
 
 
 def _cells(change: Change) -> list[Parts]:
     return [
-        [_count(change.n)],
         _rate(change.before),
         _rate(change.after),
         [_points(change)],
         interval(change.interval),
         [_count(change.lost)],
         [_count(change.won)],
+        [_count(change.n)],
         [_p(change)],
         [_holm(change)],
     ]
@@ -164,10 +198,44 @@ def _model(name: str) -> str:
     return {"base": "before training", "trained": "after training"}.get(name, name)
 
 
+COMMON = "What reflections have in common"
+_ENDS = ["", "right → right", "right → wrong", "wrong → right", "wrong → wrong"]
+
+
+def _changes(evaluation: Evaluation) -> Table:
+    ends = {each.label: Counter(evaluation.ends(each)) for each in evaluation.comparisons}
+    return Table(_ENDS, [[[label], *([_count(counts[end])] for end in (1, 2, 3, 4))] for label, counts in ends.items()])
+
+
+def _phrases(evaluation: Evaluation) -> dict[str, Table]:
+    sides = [evaluation.reflected(arm) for arm in ("base", "trained_on_base")]
+    head = ["phrase", "before", "after", "passed before", "passed after"]
+    rows: list[list[Parts]] = [
+        [
+            [each.text],
+            *(_with_all(n, len(side)) for (n, _), side in zip(each.counts, sides, strict=True)),
+            *(_rate_of(passed, n) for n, passed in each.counts),
+        ]
+        for each in phrases(*sides)
+    ]
+    return {COMMON: Table(head, rows)} if rows else {}
+
+
+def _rate_of(passed: int, n: int) -> Parts:
+    return [percent(passed / n, exact=True), " %"] if n else ["none"]
+
+
+def _of(count: int, n: int) -> Parts:
+    return [percent(count / (n or 1), exact=True), " % (", _count(count), ")"]
+
+
+def _with_all(count: int, n: int) -> Parts:
+    return [percent(count / (n or 1), exact=True), " % (", _count(count), "/", _count(n), ")"]
+
+
 def _transitions(evaluation: Evaluation) -> Table:
-    head = ["", "right → right", "right → wrong", "wrong → right", "wrong → wrong"]
     return Table(
-        head,
+        _ENDS,
         [
             [[_model(name)], *([_count(number)] for number in evaluation.arm(name).transitions)]
             for name in evaluation.own_tries
@@ -217,7 +285,7 @@ def _reflections(evaluation: Evaluation) -> Table:
 
 
 def _facts(run: Run, forgetting: list[Benchmark]) -> dict[str, Table]:
-    tables = {"data": _data(run), "training": _training(run), "run": _run(run)}
+    tables = {"data": _data(run), "training": _training(run), "run": _run(run), **_origin(run)}
     if forgetting:
         tables["benchmark"] = _forgetting(forgetting)
     if paper := PAPER.get(run.config["task"]["name"]):
@@ -256,7 +324,7 @@ def _data(run: Run) -> Table:
 
 def _training(run: Run) -> Table:
     if run.reward is None:
-        return Table(["training", "by another run"], [])
+        return Table(["training", ""], [[["trained"], ["by another run"]]])
     steps = run.steps()
     resumed = sum(event["kind"] == "resumed" for event in run.events)
     checks = [event for event in run.events if event["kind"] == "self_check"]
@@ -298,21 +366,40 @@ def _run(run: Run) -> Table:
             [["base model"], [run.config["model"]["name"]]],
             [["trained model"], [run.trained]],
             [["seed"], [_count(run.config["seed"])]],
+            [["begun"], [run.manifest["created"] or "not told"]],
             *times,
+            [["machine"], [origin.machine(run)]],
+            [["engines"], [origin.engines(run)]],
+            [["commit of rrr"], [run.manifest.get("commit") or "not told"]],
             [["versions"], [", ".join(f"{name} {version}" for name, version in versions.items())]],
             *commits,
         ],
     )
 
 
+def _origin(run: Run) -> dict[str, Table]:
+    prompts = run.manifest.get("prompts") or {}
+    return {
+        "Where the configuration is not the default": Table(
+            ["key", "default", "this run"], [[[cell] for cell in row] for row in origin.changes(run)]
+        ),
+        "Prompts": Table(
+            ["prompt", "template"], [[[name], ["none" if text is None else text]] for name, text in prompts.items()]
+        ),
+        "Files that the numbers follow from": Table(
+            ["file", "sha256"], [[[name], [digest]] for name, digest in origin.hashes(run)]
+        ),
+    }
+
+
 def _forgetting(forgetting: list[Benchmark]) -> Table:
     head = ["benchmark", "n", "before", "after", "points", "95 % interval", "1 → 0", "0 → 1", "p", "Holm p"]
     rows: list[list[Parts]] = []
     for each in forgetting:
-        n, _, _, *cells = _cells(each.change)
+        _, _, *cells, n, p, holm = _cells(each.change)
         rates: list[Parts] = [[_percent(rate), " %"] for rate in (each.change.before, each.change.after)]
         cut: Parts = [_count(each.cut[0]), " → ", _count(each.cut[1])]
-        rows.append([[each.task], n, *rates, *cells, [_count(each.too_long)], cut])
+        rows.append([[each.task], n, *rates, *cells, p, holm, [_count(each.too_long)], cut])
     return Table([*head, "too long", "cut"], rows)
 
 
@@ -364,6 +451,29 @@ def _sentences(evaluation: Evaluation) -> list[Sentence]:
         start = f"{decoding}, on the same failures, who improved:"
         said.append(Sentence(start, [([_points(each) for each in changes], "")]))
     return said
+
+
+def _headline(evaluations: list[Evaluation]) -> list[Sentence]:
+    main = next((each for each in evaluations if each.decoding == "sampled"), evaluations[0]).main.change
+    if main.n == 0:
+        return []
+    rates = [in_hundred(rate, exact=main.exact) for rate in (main.after.rate, main.before.rate)]
+    shown_change = main.outcome != "no change shown"
+    size = [percent(abs(main.difference), exact=main.exact)] if shown_change else []
+    words = f"A {main.outcome} of" if shown_change else "No change is shown."
+    return [Sentence("When wrong, it now fixes", [([rates[0], ("100",), rates[1], *size], words)])]
+
+
+def _options(run: Run, evaluations: list[Evaluation]) -> set[str]:
+    kinds = {
+        answer["verdict"]["kind"]
+        for each in evaluations
+        for tried in each.tries
+        for episode in tried.episodes.values()
+        for answer in (episode["first"], *(round_["retry"] for round_ in episode["rounds"]))
+        if answer
+    }
+    return kinds | {each["name"] for each in run.eval["baselines"]}
 
 
 def _change_in_words(change: Change) -> tuple[list[Spelled], str]:
@@ -440,58 +550,102 @@ def _forgetting_in_words(forgetting: list[Benchmark]) -> list[Spelled]:
     return [*numbers]
 
 
-def _card(compared: Compared) -> list[Parts]:
+def _card(compared: Compared, evaluation: Evaluation) -> list[Parts]:
     change = compared.change
+    mark = {"gain": "▲ ", "loss": "▼ "}.get(change.outcome, "")
     return [
-        [compared.label],
+        [f"{compared.label}, {evaluation.decoding}"],
         [_percent(change.before), " → ", _percent(change.after), " %"],
         [
+            mark,
             _points(change),
-            f" points: {change.outcome}, Holm p = ",
-            _holm(change),
-            ", n = ",
-            _count(change.n),
+            f" points: {change.outcome}",
         ],
+        ["Holm p = ", _holm(change), ", n = ", _count(change.n)],
     ]
 
 
 def _bars(evaluation: Evaluation) -> Chart:
     return Chart(
         f"Share passed before and after training, with 95 % intervals, {evaluation.decoding} decoding",
-        bars=[(each.label, each.change.before, each.change.after) for each in evaluation.comparisons],
+        bars=[
+            (each.label, Bar(change.before.rate, change.before.interval), Bar(change.after.rate, change.after.interval))
+            for each in evaluation.comparisons
+            for change in [each.change]
+        ],
     )
+
+
+def _histograms(evaluation: Evaluation) -> list[Chart]:
+    charts = []
+    for name, sides in evaluation.lengths():
+        longest = max(max(side, default=0) for side in sides)
+        width = next(w for power in range(12) for step in (1, 2, 5) if longest // (w := step * 10**power) < 16)
+        before, after = (Counter(tokens // width for tokens in side) for side in sides)
+        bins = range(longest // width + 1)
+        bars = [(str(number), _bar(before, number), _bar(after, number)) for number in bins]
+        caption = f"{name}, tokens: most often {_most(before, width)} before, {_most(after, width)} after"
+        charts.append(Chart(caption, bars=bars, texts=[[_count(number * width)] for number in bins]))
+    return charts
+
+
+def _bar(count: Counter[int], number: int) -> Bar:
+    return Bar(count[number] / (count.total() or 1))
+
+
+def _most(count: Counter[int], width: int) -> str:
+    if not count:
+        return "none"
+    highest = min(count, key=lambda number: (-count[number], number))
+    size = shown([percent(count[highest] / count.total(), exact=True)])
+    tokens = f"{highest * width}" if width == 1 else f"{highest * width} to {(highest + 1) * width - 1}"
+    return f"{tokens} ({size} %)"
 
 
 def _curves(run: Run) -> list[Chart]:
     steps = run.steps()
     if not steps:
         return []
-    line = {key: [(step["step"], step[key]) for step in steps] for key in ("second_try", "reflection_tokens", "kl")}
-    rates = [(step, 100 * rate) for step, rate in line["second_try"]]
+    charts = [_curve(steps, *each) for each in CURVES]
+    rates = [(step["step"], 100 * step["second_try"]) for step in steps]
     window = max(3, int(len(steps) / 20 + 0.5))
     means = []
     for index, (step, _) in enumerate(rates):
         some = [rate for _, rate in rates[max(0, index + 1 - window) : index + 1]]
         means.append((step, sum(some) / len(some)))
-    return [
-        Chart(
-            "Second tries that passed, by step",
-            lines=[rates, means],
-            texts=[["mean of ", _count(window), " steps"]],
-        ),
-        Chart("Length of the reflections, by step", lines=[line["reflection_tokens"]]),
-        Chart("KL divergence from the base model, by step", lines=[line["kl"]]),
-    ]
+    charts[0].lines.append(means)
+    charts[0].texts.append(["mean of ", _count(window), " steps"])
+    return charts
+
+
+#: Title, unit, key of a step, and what it is multiplied by.
+CURVES = [
+    ("Second tries that passed", "% passed", "second_try", 100),
+    ("Spread of the reward within a group", "standard deviation", "reward_std", 1),
+    ("Length of the reflections", "tokens, mean", "reflection_tokens", 1),
+    ("Reflections cut at the limit", "%", "reflection_truncated", 100),
+    ("KL divergence from the base model", "nats a token", "kl", 1),
+    ("Gradient norm", "before clipping", "grad_norm", 1),
+    ("Log-probability gap of sampler and trainer", "mean |difference|", "logprob_difference", 1),
+]
+
+
+def _curve(steps: Sequence[Json], title: str, unit: str, key: str, times: int) -> Chart:
+    line = [(step["step"], times * step[key]) for step in steps]
+    values = [value for _, value in line]
+    first, last, low, high = map(compact, (values[0], values[-1], min(values), max(values)))
+    said = f"{first} at first, {last} at last, between {low} and {high} ({unit})"
+    return Chart(f"{title}, by step: {said}", lines=[line])
 
 
 def _examples(evaluation: Evaluation) -> list[list[str]]:
     examples = []
     for tried, before, after in evaluation.examples():
-        texts = [tried.query.fields]
+        texts = [title(tried.query.fields)]
         first = tried.episodes["base"]["first"]
-        texts += [first["verdict"]["kind"], first["completion"]]
+        texts += [first["verdict"]["kind"], calls(first["completion"])]
         for each in (before, after):
             texts += ["", each["reflection"]["completion"], each["retry"]["verdict"]["kind"]]
-            texts.append(each["retry"]["completion"])
+            texts.append(calls(each["retry"]["completion"]))
         examples.append(texts)
     return examples

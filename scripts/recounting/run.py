@@ -39,6 +39,8 @@ class Try:
     """One sample of a query under one decoding: the episodes of the arms that have one."""
 
     query: Query
+    #: Number of the query's try, from 0.
+    sample: int
     episodes: dict[str, Json]
 
     @property
@@ -71,8 +73,20 @@ class Run:
                 place = record.get("sample", 0), record["id"]
                 found.setdefault(place, {})[record["arm"]] = record["episode"]
         return [
-            Try(query, found[sample, query.id]) for sample in range(self.samples(decoding)) for query in self.queries
+            Try(query, sample, found[sample, query.id])
+            for sample in range(self.samples(decoding))
+            for query in self.queries
         ]
+
+    def arms(self) -> list[str]:
+        """Their names, in the order of the report."""
+        both = ["bare_retry", "hint", "donor", "best_of_two", "equal_tokens"]
+        controls = [
+            name
+            for control in self.eval["controls"]
+            for name in ([f"{control}_base", f"{control}_trained"] if control in both else [control])
+        ]
+        return ["base", "trained", "trained_on_base", *controls, *(each["name"] for each in self.eval["baselines"])]
 
     def versions(self) -> dict[str, str]:
         said: dict[str, str] = {}

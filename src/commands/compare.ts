@@ -1,13 +1,14 @@
 /** `rrr compare RUN RUN...`: several finished evaluations, joined where only their seed differs, else side by side. */
 import { UserError } from '../errors.ts';
-import { renderDocumentHtml } from '../report/html.ts';
 import { renderDocumentMarkdown } from '../report/markdown.ts';
 import { describeRuns } from '../report/several/document.ts';
+import { renderDocumentHtml } from '../report/several/html.ts';
 import { aggregateRuns, type EvaluatedRun } from '../report/several/runs.ts';
 import { readJson } from '../run/files.ts';
 import { type FlatValues, fingerprint } from '../run/fingerprint.ts';
 import { reportIn, runPaths } from '../run/paths.ts';
-import { readRun, writeForms } from '../stages/evaluate/report.ts';
+import { readRun } from '../stages/evaluate/read-run.ts';
+import { writeForms } from '../stages/evaluate/report.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
 import { showPath } from '../terminal/command-line.ts';
 import type { Context, Outcome } from '../terminal/context.ts';

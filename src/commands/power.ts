@@ -4,7 +4,7 @@ import { aggregate } from '../report/aggregate.ts';
 import { powerRows, powerTable } from '../report/power.ts';
 import { readManifest } from '../run/manifest.ts';
 import { runPaths } from '../run/paths.ts';
-import { readRun } from '../stages/evaluate/report.ts';
+import { readRun } from '../stages/evaluate/read-run.ts';
 import { evaluate } from '../stages/evaluate/stage.ts';
 import { planStage } from '../stages/plan.ts';
 import type { Outcome } from '../terminal/context.ts';

@@ -14,11 +14,14 @@ import {
 } from './arms.ts';
 import { among, type Case, casesOf } from './cases.ts';
 import { compare } from './compare.ts';
+import { measureLengths } from './lengths.ts';
 import { adjust } from './outcome.ts';
 import { paperRows } from './paper.ts';
+import { findPhrases, type Reflected } from './phrases.ts';
 import type {
   ComparisonReport,
   DecodingReport,
+  EvaluationProgress,
   Example,
   FailureReport,
   Report,
@@ -26,12 +29,16 @@ import type {
 } from './report.ts';
 import { mean, proportion } from './statistics.ts';
 import { aggregateTraining } from './training.ts';
-import { judge } from './verdict.ts';
+import { judge, sayHeadline, sayProgress } from './verdict.ts';
 
-export function aggregate(input: ReportInput): Report {
+/** `cases`: those of `allCases`, where they are there already. */
+export function aggregate(input: ReportInput, cases = allCases(input)): Report {
   const reward = input.config.eval.model === undefined ? input.config.train.reward : null;
-  const decodings = modesOf(input.config.eval).map((mode) => aggregateDecoding(mode, input));
+  const decodings = modesOf(input.config.eval).map((mode, index) =>
+    aggregateDecoding(mode, cases[index] ?? [], input),
+  );
   adjust(decodings.flatMap(allComparisons));
+  const progress = input.unfinished ? decodings.map((report) => measureProgress(report, input)) : null;
   return {
     rrr: input.rrr,
     versions: input.versions,
@@ -40,6 +47,8 @@ export function aggregate(input: ReportInput): Report {
     task: input.config.task.name,
     models: { base: input.config.model.name, trained: input.trainedModel },
     reward,
+    progress,
+    headline: [...(progress ?? []).map(sayProgress), sayHeadline(decodings)].join(' '),
     verdict: judge(decodings, reward),
     decodings,
     data: input.data,
@@ -47,14 +56,19 @@ export function aggregate(input: ReportInput): Report {
     training: aggregateTraining(input.events),
     forgetting: input.forgetting,
     paper: paperRows(input.config.task.name),
+    origin: input.origin,
     config: input.config,
   };
 }
 
-function aggregateDecoding(mode: Mode, input: ReportInput): DecodingReport {
+/** All cases of the evaluation, by its decodings in their order. */
+export function allCases(input: ReportInput): Case[][] {
+  return modesOf(input.config.eval).map((mode) => casesOf(armsOf(input.config.eval), mode, input));
+}
+
+function aggregateDecoding(mode: Mode, cases: readonly Case[], input: ReportInput): DecodingReport {
   const evaluation = input.config.eval;
   const arms = armsOf(evaluation);
-  const cases = casesOf(arms, mode, input);
   return {
     ...mode,
     comparisons: comparisonsOf(evaluation).map((comparison) => compare(comparison, cases)),
@@ -65,6 +79,11 @@ function aggregateDecoding(mode: Mode, input: ReportInput): DecodingReport {
     })),
     baselines: baselinesOf(evaluation).map((comparison) => compare(comparison, cases)),
     arms: Object.fromEntries(arms.map((arm) => [arm.name, describeArm(arm, cases, evaluation)])),
+    phrases: findPhrases({
+      before: reflectedBy(SECOND_TRY.before, cases),
+      after: reflectedBy(SECOND_TRY.after, cases),
+    }),
+    lengths: measureLengths(cases),
     examples: among(SECOND_TRY, cases)
       .flatMap((item) => showExample(item, SECOND_TRY))
       .slice(0, evaluation.examples),
@@ -74,6 +93,39 @@ function aggregateDecoding(mode: Mode, input: ReportInput): DecodingReport {
 /** All that the report gives a p-value for. */
 export function allComparisons({ comparisons, controls, baselines }: DecodingReport): ComparisonReport[] {
   return [...comparisons, ...controls.flatMap(({ gain, own }) => [gain, own]), ...baselines];
+}
+
+/** An arm's first reflections on the base model's failures. */
+function reflectedBy(arm: string, cases: readonly Case[]): Reflected[] {
+  return among(SECOND_TRY, cases).flatMap(({ episodes }) => {
+    const { reflection, retry } = episodes[arm]?.rounds[0] ?? {};
+    return reflection && retry ? [{ text: reflection.completion, passed: retry.verdict.passed }] : [];
+  });
+}
+
+function measureProgress(
+  { decoding, samples, comparisons }: DecodingReport,
+  { config, queries, records }: ReportInput,
+): EvaluationProgress {
+  const done = comparisons.find(({ among }) => among === 'all')?.result.n ?? 0;
+  const own = armsOf(config.eval).filter(({ failuresOf }) => failuresOf === null);
+  const count = (name: string) =>
+    records.filter((record) => record.decoding === decoding && record.arm === name).length;
+  return {
+    decoding,
+    done,
+    total: samples * queries.length,
+    arms: Object.fromEntries(own.map(({ name, label }) => [label, count(name)])),
+  };
+}
+
+/** The same without anything that a query or a completion says, for data that may not be passed on. */
+export function withoutSamples(report: Report): Report {
+  return {
+    ...report,
+    data: { ...report.data, skipped_examples: [], warnings: [] },
+    decodings: report.decodings.map((decoding) => ({ ...decoding, phrases: null, examples: [] })),
+  };
 }
 
 function showExample({ id, fields, episodes }: Case, { before, after }: Comparison): Example[] {

@@ -10,6 +10,8 @@ export type Control = Config['eval']['controls'][number];
 export interface Arm {
   /** In the journal of the evaluation and in report.json. */
   name: string;
+  /** For people. */
+  label: string;
   /** base: model.name. trained: what training made of it, or eval.model. Any other: the baseline of that name. */
   model: string;
   /** The arm whose failed first tries this one goes on from; null: it makes a first try of its own. */
@@ -34,6 +36,12 @@ export const TRAINED = 'trained';
 export const TRAINED_ON_BASE = 'trained_on_base';
 
 const REFLECT: Follows = { kind: 'reflect' };
+const MODEL_LABELS: Record<string, string> = { [BASE]: 'before training', [TRAINED]: 'after training' };
+
+/** A baseline by its name. */
+export function modelLabel(model: string): string {
+  return MODEL_LABELS[model] ?? model;
+}
 
 /** Two arms, query by query. */
 export interface Comparison {
@@ -71,6 +79,7 @@ const CONTROL_LABELS: Record<Control, string> = {
 function controlArms(control: Control): { before: string; after: string; arms: Arm[] } {
   const arm = (model: string, follows: Follows): Arm => ({
     name: `${control}_${model}`,
+    label: `${CONTROL_LABELS[control]}, ${modelLabel(model)}`,
     model,
     failuresOf: BASE,
     follows,
@@ -80,7 +89,11 @@ function controlArms(control: Control): { before: string; after: string; arms: A
     return { before: `${control}_${BASE}`, after: `${control}_${TRAINED}`, arms };
   };
   const mixed = (model: string, by: string) => {
-    const made: Arm = { ...arm(model, { kind: 'given', by, on: 'the same query' }), name: control };
+    const made: Arm = {
+      ...arm(model, { kind: 'given', by, on: 'the same query' }),
+      name: control,
+      label: CONTROL_LABELS[control],
+    };
     return { before: BASE, after: control, arms: [made] };
   };
   switch (control) {
@@ -103,11 +116,17 @@ function controlArms(control: Control): { before: string; after: string; arms: A
 
 export function armsOf({ controls, baselines }: Pick<Config['eval'], 'controls' | 'baselines'>): Arm[] {
   return [
-    { name: BASE, model: BASE, failuresOf: null, follows: REFLECT },
-    { name: TRAINED, model: TRAINED, failuresOf: null, follows: REFLECT },
-    { name: TRAINED_ON_BASE, model: TRAINED, failuresOf: BASE, follows: REFLECT },
+    { name: BASE, label: modelLabel(BASE), model: BASE, failuresOf: null, follows: REFLECT },
+    { name: TRAINED, label: modelLabel(TRAINED), model: TRAINED, failuresOf: null, follows: REFLECT },
+    {
+      name: TRAINED_ON_BASE,
+      label: 'after training, on the same failed answer',
+      model: TRAINED,
+      failuresOf: BASE,
+      follows: REFLECT,
+    },
     ...controls.flatMap((control) => controlArms(control).arms),
-    ...baselines.map(({ name }) => ({ name, model: name, failuresOf: null, follows: REFLECT })),
+    ...baselines.map(({ name }) => ({ name, label: name, model: name, failuresOf: null, follows: REFLECT })),
   ];
 }
 

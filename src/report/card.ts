@@ -4,10 +4,11 @@ import type { Config } from '../config/schema.ts';
 import type { PrepareResult, TrainEvent } from '../protocol/methods.ts';
 import type { TrainSummary } from '../run/records.ts';
 import { type UsageInput, usage } from './card-usage.ts';
-import { comparisonTable, controlTables, forgettingTables, STATISTICS_NOTE } from './facts.ts';
 import { compact, percent } from './format.ts';
 import { block, inline, list, table, titledTable } from './markdown.ts';
 import type { DecodingReport, Report } from './report.ts';
+import { comparisonTable, controlTables } from './tables/comparisons.ts';
+import { forgettingTables, STATISTICS_NOTE } from './tables/run.ts';
 
 export type BaseFacts = Omit<Extract<TrainEvent, { kind: 'base' }>, 'kind'>;
 

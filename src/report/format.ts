@@ -58,3 +58,7 @@ export function changeCells({ difference, interval, only_before, only_after }: P
 export function lowerFirst(text: string): string {
   return `${text[0]?.toLowerCase()}${text.slice(1)}`;
 }
+
+export function upperFirst(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
+}

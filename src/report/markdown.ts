@@ -1,24 +1,25 @@
 /** The report as Markdown: for a pull request, a lab book, a terminal pager. */
+import type { DecodingReport, Example, Report } from './report.ts';
+import { describeQuery, showCalls } from './samples/describe.ts';
+import type { Document } from './several/document.ts';
+import type { Table, TitledTable } from './table.ts';
+import { kindTables, phraseTables, reflectionTable } from './tables/answers.ts';
+import { comparisonTable, furtherTables } from './tables/comparisons.ts';
 import {
-  comparisonTable,
   dataFacts,
   forgettingTables,
-  furtherTables,
-  kindTables,
+  originTables,
   PAPER_NOTE,
   paperTable,
-  reflectionTable,
   runFacts,
   STATISTICS_NOTE,
   trainingFacts,
-} from './facts.ts';
-import type { DecodingReport, Example, Report } from './report.ts';
-import type { Document } from './several/document.ts';
-import type { Table, TitledTable } from './table.ts';
+} from './tables/run.ts';
 
 export function renderMarkdown(report: Report): string {
   return [
     `# Reflect, Retry, Reward: ${inline(report.task)}`,
+    report.headline,
     list(report.verdict),
     STATISTICS_NOTE,
     ...report.decodings.map(renderDecoding),
@@ -26,9 +27,10 @@ export function renderMarkdown(report: Report): string {
     '## Run',
     ...[dataFacts(report), trainingFacts(report), runFacts(report)].map(table),
     ...(report.paper.length > 0 ? [table(paperTable(report)), PAPER_NOTE] : []),
-    '## Examples',
-    "The first of the base model's failures in the order of the data, not picked.",
-    ...(report.decodings[0]?.examples ?? []).map(renderExample),
+    '### The same run again',
+    block(report.origin.command),
+    ...originTables(report).flatMap(titledTable),
+    ...renderExamples(report.decodings[0]?.examples ?? []),
   ]
     .join('\n\n')
     .concat('\n');
@@ -50,17 +52,27 @@ function renderDecoding(report: DecodingReport): string {
     `## ${report.decoding === 'greedy' ? 'Greedy decoding' : 'Sampled decoding'}`,
     table(comparisonTable(report.comparisons)),
     ...furtherTables(report).flatMap(titledTable),
+    ...kindTables(report).flatMap(titledTable),
     table(reflectionTable(report)),
-    ...kindTables(report).flatMap(({ title, table: rows }) => [`### Verdicts, ${title}`, table(rows)]),
+    ...phraseTables(report).flatMap(titledTable),
   ].join('\n\n');
+}
+
+function renderExamples(examples: readonly Example[]): string[] {
+  if (examples.length === 0) return [];
+  return [
+    '## Examples',
+    "The first of the base model's failures in the order of the data, not picked.",
+    ...examples.map(renderExample),
+  ];
 }
 
 function renderExample({ fields, failed, before, after }: Example): string {
   const side = (name: string, { reflection, second }: Example['before']) =>
-    `Reflection ${name}:\n${block(reflection)}\n\nSecond try ${name} (${second.verdict.kind}):\n${block(second.completion)}`;
+    `Reflection ${name}:\n${block(reflection)}\n\nSecond try ${name} (${second.verdict.kind}):\n${block(showCalls(second.completion))}`;
   return [
-    `### ${inline(fields.text)}`,
-    `First try (${failed.verdict.kind}):\n${block(failed.completion)}`,
+    `### ${inline(describeQuery(fields.text).title)}`,
+    `First try (${failed.verdict.kind}):\n${block(showCalls(failed.completion))}`,
     side('before', before),
     side('after', after),
   ].join('\n\n');

@@ -1,7 +1,7 @@
 /** The report as data: what report.json holds and every renderer shows. */
 import type { Config } from '../config/schema.ts';
 import type { Attempt, PrepareResult, Query, TrainEvent } from '../protocol/methods.ts';
-import type { EvalRecord, Tally } from '../run/records.ts';
+import type { EvalRecord, Machine, Tally } from '../run/records.ts';
 import type { Comparison, Control } from './arms.ts';
 import type { PaperRow } from './paper.ts';
 import type { Interval, PairedComparison, Proportion, Share } from './statistics.ts';
@@ -23,6 +23,9 @@ export interface ReportInput {
   events: readonly TrainEvent[];
   queries: readonly Query[];
   records: readonly EvalRecord[];
+  /** The evaluation goes on, or was stopped: only queries that have all their answers count. */
+  unfinished: boolean;
+  origin: Origin;
   /** Of `rrr benchmarks`; none where these weren't run. */
   forgetting: readonly Forgetting[];
 }
@@ -37,6 +40,10 @@ export interface Report {
   models: { base: string; trained: string };
   /** Null for a model that another run trained. */
   reward: Config['train']['reward'] | null;
+  /** How far an evaluation is that is not finished; null for one that is. */
+  progress: EvaluationProgress[] | null;
+  /** The main result in plain words; before it, how far an unfinished evaluation is. */
+  headline: string;
   /** What the numbers say, in sentences. */
   verdict: string[];
   decodings: DecodingReport[];
@@ -45,7 +52,44 @@ export interface Report {
   training: TrainingReport;
   forgetting: readonly Forgetting[];
   paper: PaperRow[];
+  origin: Origin;
   config: Config;
+}
+
+/** Under one decoding. */
+export interface EvaluationProgress {
+  decoding: Decoding;
+  /** Tries that have all their answers, of all. */
+  done: number;
+  total: number;
+  /** Answers of each arm that makes a first try, by the arm's label. */
+  arms: Record<string, number>;
+}
+
+/** What the files of a run say of where it comes from. */
+export interface Origin {
+  created: string;
+  /** What makes the same run elsewhere. */
+  command: string;
+  /** Of rrr's own source, where it ran from a git checkout. */
+  commit: string | null;
+  /** Of the run's beginning; null for a run of an rrr that did not record it. */
+  machine: Machine | null;
+  /** What the workers' engines said of themselves when they started. */
+  engines: string[];
+  /** Prompt templates in force. */
+  prompts: Record<string, string | null>;
+  /** By the file's place in the run: sha256. */
+  hashes: Record<string, string>;
+  /** Where the resolved config is not the default. */
+  changes: ConfigChange[];
+}
+
+export interface ConfigChange {
+  key: string;
+  /** As JSON; null where there is none. */
+  preset: string | null;
+  here: string;
 }
 
 /** All arms under one decoding. */
@@ -59,6 +103,9 @@ export interface DecodingReport {
   baselines: ComparisonReport[];
   /** By the arm's name. */
   arms: Record<string, ArmReport>;
+  /** Of what the two models say of the same failed answers; null where nothing of the samples is told. */
+  phrases: PhraseReport | null;
+  lengths: Histogram[];
   /** Of the main comparison: the first queries in the order of the data, not picked. */
   examples: Example[];
 }
@@ -114,6 +161,24 @@ export interface Lengths {
   median: number;
   /** Share that was cut at the token limit. */
   truncated: number;
+}
+
+/** What many reflections have in common. */
+export interface PhraseReport {
+  /** How many reflections there are. */
+  of: BeforeAfter<number>;
+  phrases: Phrase[];
+}
+
+/** Reflections that have it, and how many of their retries passed. */
+export interface Phrase extends BeforeAfter<{ n: number; passed: number }> {
+  text: string;
+}
+
+/** Lengths in tokens: bins[i] counts those from i * width to less than (i + 1) * width. */
+export interface Histogram extends BeforeAfter<{ n: number; bins: number[] }> {
+  title: string;
+  width: number;
 }
 
 export interface Example extends BeforeAfter<{ reflection: string; second: Attempt }> {

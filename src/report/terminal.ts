@@ -4,7 +4,8 @@ import { percent, points, pValue, range } from './format.ts';
 import type { DecodingReport, Report } from './report.ts';
 
 export function renderTerminal(report: Report): string {
-  return [...report.decodings.map(renderDecoding), ...report.verdict].join('\n');
+  const { decodings, headline, progress, verdict } = report;
+  return [...(progress ? [headline, ''] : []), ...decodings.map(renderDecoding), ...verdict].join('\n');
 }
 
 function renderDecoding({ decoding, comparisons }: DecodingReport): string {

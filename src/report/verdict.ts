@@ -1,8 +1,15 @@
 /** What a report's numbers say, in sentences a person can hold it to: losses as loudly as gains. */
 import type { Comparison, Control } from './arms.ts';
-import { lowerFirst, percent, points, pValue, range } from './format.ts';
+import { lowerFirst, percent, points, pValue, range, upperFirst } from './format.ts';
 import { outcomeOf } from './outcome.ts';
-import type { ComparisonReport, ControlReport, Decoding, DecodingReport, Report } from './report.ts';
+import type {
+  ComparisonReport,
+  ControlReport,
+  Decoding,
+  DecodingReport,
+  EvaluationProgress,
+  Report,
+} from './report.ts';
 import type { PairedComparison } from './statistics.ts';
 
 /** One sentence for every measure under every decoding, then what the controls leave, and what none of it says. */
@@ -14,6 +21,29 @@ export function judge(decodings: readonly DecodingReport[], reward: Report['rewa
     sayReward(decodings, reward),
     'The intervals and p-values are over the queries of these two models: how another training run would turn out they do not say (rrr compare RUN RUN joins several).',
   ];
+}
+
+/** Of sampled decoding, where that was evaluated. */
+export function sayHeadline(decodings: readonly DecodingReport[]): string {
+  const report = decodings.find(({ decoding }) => decoding === 'sampled') ?? decodings[0];
+  if (!report) return 'Nothing was evaluated.';
+  if (report.comparisons[0]?.result.n === 0) return 'Nothing can be compared yet.';
+  const main = mainComparison(report);
+  if (main.result.n === 0) return 'There is no failure to reflect on.';
+  const outcome = outcomeOf(main);
+  const size = percent(Math.abs(main.result.difference));
+  const said = outcome === 'no change shown' ? 'No change is shown.' : `A ${outcome} of ${size} points.`;
+  return `${upperFirst(sayPlainly(main))}. ${said}`;
+}
+
+function sayPlainly({ outcome, result: { before, after } }: ComparisonReport): string {
+  const inHundred = (rate: number) => `${Math.round(100 * rate)}`;
+  return PLAIN[outcome](inHundred(after.rate), inHundred(before.rate));
+}
+
+export function sayProgress({ decoding, done, total, arms }: EvaluationProgress): string {
+  const each = Object.entries(arms).map(([label, n]) => `${n} ${label}`);
+  return `Not finished, ${decoding} decoding: ${done} of ${total} queries so far have all their answers (first tries: ${each.join(', ')}). What is told here is of those alone and may still change.`;
 }
 
 /** The second tries on the base model's failures. */
@@ -40,12 +70,13 @@ const PLAIN: Record<Comparison['outcome'], (now: string, then: string) => string
 };
 
 function say(decoding: Decoding, comparison: ComparisonReport): string {
-  const { label, outcome, result } = comparison;
+  const { label, result } = comparison;
   const start = `${DECODING_NAMES[decoding]}, ${lowerFirst(label)}:`;
-  if (result.n === 0) return `${start} the base model failed nothing, so there is nothing to compare.`;
-  const { before, after } = result;
-  const inHundred = (rate: number) => `${Math.round(100 * rate)}`;
-  return `${start} ${PLAIN[outcome](inHundred(after.rate), inHundred(before.rate))}. ${sayChange(comparison)}`;
+  if (result.n === 0)
+    return comparison.among === 'all'
+      ? `${start} nothing to compare yet.`
+      : `${start} the base model failed nothing, so there is nothing to compare.`;
+  return `${start} ${sayPlainly(comparison)}. ${sayChange(comparison)}`;
 }
 
 /** "A loss of 3.4 points (27.2 % to 23.8 %; 95 % interval −4.5 to −2.3, p = 6.0e-9, n = 1487)." */

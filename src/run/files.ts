@@ -9,11 +9,11 @@ import { encodeJson, encodeLine } from '../protocol/jsonl.ts';
 const DAMAGED_CURE = 'restore it from a copy of the run, or start another run (--run DIR)';
 const BUFFERED_CHARACTERS = 1 << 20;
 
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, content: string | Uint8Array): void {
   const partial = `${path}.partial`;
   const file = openSync(partial, 'w');
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, content);
     fsyncSync(file);
   } catch (error) {
     throw withPath(error, partial);
@@ -56,13 +56,25 @@ export function readRecord<Schema extends z.ZodType>(path: string, schema: Schem
 }
 
 /** One JSON line a row, with flat memory. */
-export async function replaceLines(path: string, rows: AsyncIterable<unknown>): Promise<void> {
+export function replaceLines(path: string, rows: AsyncIterable<unknown>): Promise<void> {
+  return replaceTexts(path, encodeLines(rows));
+}
+
+async function* encodeLines(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const row of rows) yield encodeLine(row);
+}
+
+/** The texts one after the other, with flat memory. */
+export async function replaceTexts(
+  path: string,
+  texts: AsyncIterable<string> | Iterable<string>,
+): Promise<void> {
   const partial = `${path}.partial`;
   const file = await open(partial, 'w');
   try {
     let buffered = '';
-    for await (const row of rows) {
-      buffered += encodeLine(row);
+    for await (const text of texts) {
+      buffered += text;
       if (buffered.length < BUFFERED_CHARACTERS) continue;
       await file.writeFile(buffered);
       buffered = '';

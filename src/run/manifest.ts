@@ -1,9 +1,10 @@
 /** run.json: read, and changed as a whole. */
+import { cpus, totalmem } from 'node:os';
 import { UserError } from '../errors.ts';
 import { readJson, readRecord, replaceJson } from './files.ts';
 import type { RunPaths } from './paths.ts';
-import { type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
-import { rrrVersion } from './rrr-version.ts';
+import { type Machine, type Manifest, manifest as manifestSchema, RUN_FORMAT } from './records.ts';
+import { rrrCommit, rrrVersion } from './rrr-version.ts';
 
 type ManifestPath = Pick<RunPaths, 'manifest'>;
 
@@ -35,6 +36,12 @@ function refuseOtherFormats(
   }
 }
 
+function thisMachine(): Machine {
+  const processors = cpus();
+  const memory_gib = Math.round(totalmem() / 2 ** 30);
+  return { cpu: processors[0]?.model ?? 'unknown', cores: processors.length, memory_gib };
+}
+
 /** The date that the run keeps, which the first stage's beginning has set. */
 export function runDate(path: ManifestPath): string {
   const found = readManifest(path);
@@ -48,6 +55,8 @@ export function updateManifest(path: ManifestPath, change: (manifest: Manifest) 
   const manifest = readManifest(path) ?? {
     format: RUN_FORMAT,
     rrr_version: rrrVersion(),
+    commit: rrrCommit(),
+    machine: thisMachine(),
     created: now,
     date: now.slice(0, 'YYYY-MM-DD'.length),
     stages: {},

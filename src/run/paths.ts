@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 export type ReportFormat = 'json' | 'md' | 'html';
 
+export type SamplesFormat = 'csv' | 'parquet';
+
+export const samplesIn = (folder: string, format: SamplesFormat) => join(folder, `samples.${format}`);
 export const reportIn = (folder: string, format: ReportFormat) => join(folder, `report.${format}`);
 
 export function runPaths(run: string) {
@@ -47,6 +50,7 @@ export function runPaths(run: string) {
     benchmarkItems: (model: string, task: string) => join(run, 'benchmarks', model, `${task}.jsonl`),
     benchmarksSummary: join(run, 'benchmarks', 'summary.json'),
     evalJournal: join(run, 'eval', 'journal.jsonl'),
+    samples: (format: SamplesFormat) => samplesIn(join(run, 'eval'), format),
     report: (format: ReportFormat) => reportIn(join(run, 'eval'), format),
   };
 }

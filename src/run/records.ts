@@ -30,10 +30,17 @@ const stageRecord = z.object({
 });
 export type StageRecord = z.output<typeof stageRecord>;
 
+/** The machine that a run was begun on. */
+const machine = z.object({ cpu: z.string(), cores: count, memory_gib: z.number() });
+export type Machine = z.output<typeof machine>;
+
 /** run.json: what a run directory holds. */
 export const manifest = z.object({
   format: z.int(),
   rrr_version: z.string(),
+  /** Of rrr's source, where it is a git checkout; with "-dirty" where files of it were changed. */
+  commit: z.string().nullable().optional(),
+  machine: machine.optional(),
   created: z.string(),
   /** What today is for chat templates that tell the model: a run that goes on another day keeps its date. */
   date: z.iso.date(),

@@ -117,5 +117,16 @@ export const input: ReportInput = {
     fields: new JsonText(JSON.stringify({ nums: [1, 2, index], target: 6 })),
   })),
   records: [...records('sampled'), ...records('greedy')],
+  unfinished: false,
+  origin: {
+    created: '2026-01-02T03:04:05.678Z',
+    command: 'rrr run -c /runs/a/eval/config.json --run ANOTHER-RUN',
+    commit: null,
+    machine: { cpu: 'A processor', cores: 2, memory_gib: 8 },
+    engines: ['vllm on cpu, float32'],
+    prompts: { question: 'Use {numbers} to make {target}.', system: null },
+    hashes: { 'data/test.jsonl': 'e3b0' },
+    changes: [{ key: 'data.rows', preset: null, here: '100' }],
+  },
   forgetting: [],
 };

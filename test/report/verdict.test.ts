@@ -50,6 +50,8 @@ function decodingReport(
     ),
     baselines: [],
     arms: {},
+    phrases: null,
+    lengths: [],
     examples: [],
   };
 }

@@ -169,7 +169,7 @@ test("written with the model, completed by the report, and left alone once it is
   await writeCards(paths, null);
   expect(card()).toContain('Not evaluated yet');
   expect(readFileSync(join(paths.trainedAdapter, 'README.md'), 'utf8')).toContain('LoRA adapter');
-  await writeReport(paths, join(run, 'elsewhere'));
+  await writeReport(paths, { folder: join(run, 'elsewhere') });
   expect(card()).toContain('Not evaluated yet');
   await writeReport(paths);
   expect(card()).toContain(report.verdict[0]);

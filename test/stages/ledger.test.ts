@@ -7,7 +7,7 @@ import { Ledger } from '../../src/stages/evaluate/ledger.ts';
 import { attempt, episode } from '../report/fixture.ts';
 import { temporaryFolder } from '../workers/harness.ts';
 
-const BASE: Arm = { name: 'base', model: 'base', failuresOf: null, follows: { kind: 'reflect' } };
+const BASE: Arm = { label: '', name: 'base', model: 'base', failuresOf: null, follows: { kind: 'reflect' } };
 const AGAIN: Arm = { ...BASE, name: 'again', failuresOf: 'base' };
 const queries: Query[] = ['a', 'b', 'c'].map((id, index) => ({ id, index, fields: new JsonText('{}') }));
 

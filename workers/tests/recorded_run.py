@@ -66,9 +66,12 @@ class RecordedRun:
         return {
             "format": 2,
             "rrr_version": "0.1.0",
-            "created": "",
+            "commit": "0f" * 20,
+            "machine": {"cpu": "A processor of 1998 @ 2.50GHz", "cores": 3, "memory_gib": 7},
+            "created": "2026-01-02T03:04:05.678Z",
             "date": "2026-01-02",
             "hub": {"owner/name@main": "607a30d783dfa663caf39e06633721c8d4cfcd7e"},
+            "prompts": {"question": "Use {numbers}\n| to make {target}: 1 * 2.", "system": None},
             "stages": {name: {**stage, "seconds": each} for name, each in zip(stages, seconds, strict=True)},
         }
 
@@ -129,6 +132,8 @@ class RecordedRun:
         yield {**event, "event": "started", "pid": 2}
         for versions in ({"torch": "2.12.0", "vllm": "0.31.0"}, {"torch": "2.13.0+cpu"}):
             yield {**event, "event": "hello", "versions": versions}
+        for engine in ({"engine": "vllm", "dtype": "float32"}, {}):
+            yield {**event, "event": "ready", "info": {"device": "cpu", **engine}}
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for decoding in self.eval["modes"]:
@@ -174,7 +179,10 @@ class RecordedRun:
         return {"reflection": None, "retry": self._attempt(self._passes(model))}
 
     def _reflection(self) -> dict[str, Any]:
-        return self._completion("I got {}.\n\n### 12 | `34` ``` & <b>5</b>\n- 6 \\* 7", "length")
+        said = self.chance.choice(
+            ["I got {}.\n\n### 12 | `34` ``` & <b>5</b>\n- 6 \\* 7", "Begin with 3*4, {}.", "I got 8."]
+        )
+        return self._completion(said, "length")
 
     def _attempt(self, passed: bool) -> dict[str, Any]:
         verdict = {"passed": passed, "kind": "passed" if passed else self.chance.choice(_KINDS), "detail": ""}

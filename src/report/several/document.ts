@@ -2,13 +2,16 @@
 
 import { changeCells, percent, points, pValue, range, rateCells } from '../format.ts';
 import { outcomeOf } from '../outcome.ts';
-import type { PairedComparison } from '../statistics.ts';
+import type { BeforeAfter } from '../report.ts';
+import type { PairedComparison, Proportion } from '../statistics.ts';
 import type { TitledTable } from '../table.ts';
 import type { BesideReport, JoinedComparison, JoinedGroup, SeveralRuns, TransferCell } from './runs.ts';
 
 export interface Document {
   title: string;
   sentences: string[];
+  /** Shares that passed, before and after. */
+  charts: { title: string; groups: ({ label: string } & BeforeAfter<Proportion>)[] }[];
   tables: TitledTable[];
 }
 
@@ -24,6 +27,7 @@ export function describeRuns(report: SeveralRuns): Document {
           ]
         : []),
     ],
+    charts: report.joined.flatMap(joinedCharts),
     tables: [
       {
         title: 'Runs',
@@ -91,6 +95,16 @@ function sayBeside({
         ? `${other} is better`
         : `${one} is better`;
   return `${other} beside ${one}, ${decoding}, ${label}: ${said}: ${percent(result.before.rate)} % of ${one}, ${percent(result.after.rate)} % of ${other}, ${points(result.difference)} points (95 % interval over queries ${range(result.interval)}, Holm p = ${pValue(adjusted_p)}; ${common} of ${either} tries were asked in the same words by both, n = ${result.n}).`;
+}
+
+function joinedCharts(group: JoinedGroup): Document['charts'] {
+  const main = group.comparisons.filter(({ control }) => !control);
+  return [...new Set(main.map(({ decoding }) => decoding))].map((decoding) => ({
+    title: `Share passed before and after training, with 95 % intervals over queries, ${nameGroup(group)}, ${decoding} decoding`,
+    groups: main
+      .filter((comparison) => comparison.decoding === decoding)
+      .map(({ label, result: { before, after } }) => ({ label, before, after })),
+  }));
 }
 
 function joinedTables(group: JoinedGroup): TitledTable[] {

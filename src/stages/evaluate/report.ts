@@ -1,28 +1,54 @@
 /** The report of a run from the files of its run directory alone: `rrr eval` ends with it, `rrr report` makes it again. */
-import type { z } from 'zod';
-import { resolvedConfigSchema } from '../../config/schema.ts';
-import { UserError } from '../../errors.ts';
-import { prepareResult, trainEvent } from '../../protocol/methods.ts';
-import { aggregate } from '../../report/aggregate.ts';
+import { rmSync } from 'node:fs';
+import { aggregate, allCases, withoutSamples } from '../../report/aggregate.ts';
+import type { Case } from '../../report/cases.ts';
 import { renderHtml } from '../../report/html.ts';
 import { renderMarkdown } from '../../report/markdown.ts';
-import type { Report, ReportInput } from '../../report/report.ts';
+import type { Report } from '../../report/report.ts';
+import { embedSamples } from '../../report/samples/embed.ts';
+import { csvLines, parquet } from '../../report/samples/files.ts';
+import { rowsOf } from '../../report/samples/rows.ts';
 import { makeDirectory } from '../../run/directory.ts';
-import { readJson, replaceFile, replaceJson } from '../../run/files.ts';
-import { readLines, readQueries } from '../../run/journal.ts';
-import { readManifest } from '../../run/manifest.ts';
-import { type RunPaths, reportIn } from '../../run/paths.ts';
-import { evalRecord, tally } from '../../run/records.ts';
-import { readForgetting } from '../benchmarks/results.ts';
-import { readVersions, writeCards } from '../card.ts';
+import { replaceFile, replaceJson, replaceTexts } from '../../run/files.ts';
+import { type RunPaths, reportIn, samplesIn } from '../../run/paths.ts';
+import { writeCards } from '../card.ts';
+import { readRun } from './read-run.ts';
 
-/** Into the run, with the card of its model, or into another folder. Throws UserError where the run's evaluation is not complete. */
-export async function writeReport(paths: RunPaths, folder = paths.stage('eval')): Promise<Report> {
-  const report = aggregate(await readRun(paths));
-  writeForms(folder, { json: report, md: renderMarkdown(report), html: renderHtml(report) });
+export interface ReportRequest {
+  /** Where it goes. Default: into the run. */
+  folder?: string;
+  /** Whether it may hold queries and completions. Default: it does. */
+  samples?: boolean;
+  /** Whether the evaluation may still go on. */
+  unfinished?: boolean;
+}
+
+/**
+ * Into the run, with the card of its model, or into another folder. Throws UserError where the run's evaluation is not complete and may not be
+ * unfinished either.
+ */
+export async function writeReport(
+  paths: RunPaths,
+  { folder = paths.stage('eval'), samples = true, unfinished = false }: ReportRequest = {},
+): Promise<Report> {
+  const input = await readRun(paths, { unfinished });
+  const cases = allCases(input);
+  const counted = aggregate(input, cases);
+  const report = samples ? counted : withoutSamples(counted);
+  const embedded = samples ? embedSamples(cases.flat(), input) : null;
+  writeForms(folder, { json: report, md: renderMarkdown(report), html: renderHtml(report, embedded) });
+  if (samples) await writeSamples(folder, cases.flat());
+  // Those of an earlier report, which had them.
+  else for (const format of ['csv', 'parquet'] as const) rmSync(samplesIn(folder, format), { force: true });
   // The model of another run has its card there.
-  if (folder === paths.stage('eval') && report.reward !== null) await writeCards(paths, report);
+  if (folder === paths.stage('eval') && report.reward !== null && report.progress === null)
+    await writeCards(paths, report);
   return report;
+}
+
+async function writeSamples(folder: string, cases: readonly Case[]): Promise<void> {
+  await replaceTexts(samplesIn(folder, 'csv'), csvLines(rowsOf(cases)));
+  replaceFile(samplesIn(folder, 'parquet'), parquet(rowsOf(cases)));
 }
 
 /** Of one report, into a folder that is made. */
@@ -34,40 +60,4 @@ export function writeForms(
   replaceJson(reportIn(folder, 'json'), json);
   replaceFile(reportIn(folder, 'md'), md);
   replaceFile(reportIn(folder, 'html'), html);
-}
-
-/** All that a report of the run follows from. Throws as `writeReport` does. */
-export async function readRun(paths: RunPaths): Promise<ReportInput> {
-  const manifest = readManifest(paths);
-  if (manifest?.stages.eval?.status !== 'finished') {
-    throw new UserError(`${paths.run} holds no finished evaluation`, { cure: 'run rrr eval first' });
-  }
-  const stages = Object.entries(manifest.stages);
-  const config = resolvedConfigSchema.parse(readJson(paths.stageConfig('eval')));
-  // Where another run's model is evaluated, the failures and the training of this run say nothing about it.
-  const own = config.eval.model === undefined;
-  return {
-    rrr: manifest.rrr_version,
-    versions: await readVersions(paths),
-    hub: manifest.hub ?? {},
-    seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
-    config,
-    trainedModel: config.eval.model ?? paths.trainedModel,
-    data: prepareResult.parse(readJson(paths.dataSummary)),
-    tallies: own ? await readAll(paths.tallies, tally) : [],
-    events: own ? await readAll(paths.trainEvents, trainEvent) : [],
-    queries: await collect(readQueries(paths.testQueries)),
-    records: await readAll(paths.evalJournal, evalRecord),
-    forgetting: manifest.stages.benchmarks?.status === 'finished' ? await readForgetting(paths) : [],
-  };
-}
-
-async function readAll<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
-  return (await collect(readLines(path))).map((line) => schema.parse(line));
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
 }

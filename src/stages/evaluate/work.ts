@@ -34,7 +34,10 @@ export function plan(given: Config, paths: RunPaths, { test }: PlannedQueries): 
       'episodes at most': test === null ? `${episodes} a query` : episodes * test,
     },
     processes: modelsOf(config, paths).map(({ model, config: own }) => planSamplers(own, model)),
-    writes: [paths.report('json'), paths.report('md'), paths.report('html')],
+    writes: [
+      ...(['json', 'md', 'html'] as const).map(paths.report),
+      ...(['csv', 'parquet'] as const).map(paths.samples),
+    ],
   };
 }
 
@@ -83,6 +86,7 @@ export function show(report: Report, view: View) {
   return {
     text: `${renderTerminal(report)}\n\nreport: ${page}`,
     json: {
+      ...(report.progress && { unfinished: report.progress }),
       mode: main.decoding,
       ...Object.fromEntries(main.comparisons.map(({ name, result }) => [name, counts(result)])),
       p_value: mainResult(main).p_value,

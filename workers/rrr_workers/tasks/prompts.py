@@ -2,7 +2,7 @@
 
 Marks: [paper] verbatim from arXiv 2505.24726; [TinyZero] the public Countdown prompt that many models' numbers rest on
 (github.com/Jiayi-Pan/TinyZero), without its chat markers; [rrr] ours, where the paper gives no text;
-[recalled] after the paper, but not word for word for sure.
+[notes] as notes on the paper give it.
 """
 
 from rrr_workers.tasks.base import Prompts
@@ -37,7 +37,7 @@ TOOLS_PREAMBLE = "These tools are available, one a line:\n{tools}\n{instruction}
 FUNCTION_CALLING = Prompts(
     # [rrr]
     question="{preamble}{query}",
-    # [recalled]
+    # [notes]
     reflection=(
         "You tried performing the task, but failed in generating the correct tool call. Reflect on what went wrong and "
         "write a short explanation that will help you do better next time."

@@ -6,11 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { input } from '../report/fixture.ts';
 import { writeRun } from '../stages/finished-run.ts';
 
 const INSTALL_MS = 600_000;
+// Each test starts a dozen processes.
+vi.setConfig({ testTimeout: 200_000 });
 
 let folder: string;
 let python: string;
@@ -56,12 +58,18 @@ test('what needs no model works', async () => {
   rmSync(join(sitePackages(), 'rrr-workers.pth'));
   expect(python.startsWith(join(folder, 'cache/python/light-'))).toBe(true);
   expect(await ok('--version')).toBe('0.1.0');
-  for (const task of ['countdown', 'functions']) {
-    const config = ['-c', `${CONFIGS}/smollm2-${task}.yaml`, '--set', 'model.name=owner/model'];
-    expect(await ok('build-failures', ...config, '--dry-run')).toContain('rrr build-failures would do this');
-    expect(await ok('task', 'check', ...config)).toContain('it holds');
-    expect(JSON.parse(await ok('data', 'stats', ...config, '--json'))).toMatchObject({ bad_rows: 0 });
-  }
+  const given = (task: string) => [
+    '-c',
+    `${CONFIGS}/smollm2-${task}.yaml`,
+    '--set',
+    'model.name=owner/model',
+  ];
+  const plan = await ok('build-failures', ...given('countdown'), '--dry-run');
+  expect(plan).toContain('rrr build-failures would do this');
+  expect(JSON.parse(await ok('data', 'stats', ...given('countdown'), '--json'))).toMatchObject({
+    bad_rows: 0,
+  });
+  expect(await ok('task', 'check', ...given('functions'))).toContain('it holds');
   expect(await ok('report', 'runs/seed-1')).toContain('Second try');
   expect(existsSync(join(folder, 'runs/seed-1/eval/report.html'))).toBe(true);
   await ok('compare', 'runs/seed-1', 'runs/seed-2');

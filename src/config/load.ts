@@ -12,7 +12,8 @@ import { clip } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
 import { type ConfigDocument, type Place, type Problem, parseConfigDocument } from './document.ts';
 import { describeExpected, keysAt, keysNamed, type Path, schemaAt } from './expected.ts';
-import { checkRules, type Finding } from './rules.ts';
+import type { Finding } from './finding.ts';
+import { checkRules } from './rules.ts';
 import { type Config, configSchema, type WrittenConfig } from './schema.ts';
 import { isRecord } from './set-value.ts';
 

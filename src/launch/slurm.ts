@@ -18,7 +18,7 @@ export interface SlurmOptions {
   logs: string;
   /** More options of srun. */
   srun: readonly string[];
-  /** Those that the trainer takes. */
+  /** 0: workers and trainer get none, whatever the job has. */
   gpusPerNode: number;
 }
 
@@ -64,13 +64,17 @@ export class SlurmLauncher implements Launcher {
   #place({ index, count, gpus }: Share): Step {
     const { nodes } = this.#allocation;
     const node = nodes[index % nodes.length] as AllocatedNode;
-    return { nodes: [node], perNode: Math.ceil(count / nodes.length), gpus };
+    return this.#stepOn([node], Math.ceil(count / nodes.length), gpus);
+  }
+
+  #stepOn(nodes: readonly AllocatedNode[], perNode: number, gpus: number): Step {
+    return { nodes, perNode, gpus: this.#options.gpusPerNode === 0 ? 0 : gpus };
   }
 
   #startRanks(request: LaunchRequest, each: number, count: number): WorkerProcess {
     const { job, nodes } = this.#allocation;
     const used = nodes.slice(0, count);
-    const step = { nodes: used, perNode: 1, gpus: this.#options.gpusPerNode === 0 ? 0 : each };
+    const step = this.#stepOn(used, 1, each);
     // A port that is taken ends the trainer, which is then started again at the next one.
     const port = PORTS.first + ((Number(job) * 8 + this.#trainers++) % PORTS.count);
     const meeting = { MASTER_ADDR: used[0]?.address, MASTER_PORT: `${port}` };
@@ -123,7 +127,7 @@ export class SlurmLauncher implements Launcher {
       `--cpus-per-task=${cpus}`,
       ...(memory > 0 ? [`--mem=${memory}M`] : []),
       ...(withGpus ? [gpus > 0 ? `--gres=gpu:${gpus}` : '--gres=none'] : []),
-      ...(nodes.length > 1 ? ['--input=0', '--output=0'] : []),
+      ...(nodes.length > 1 ? ['--input=0', '--output=0', '--error=all'] : []),
       '--export=ALL',
       '--mpi=none',
       '--kill-on-bad-exit=1',
@@ -143,7 +147,7 @@ export class SlurmLauncher implements Launcher {
   }
 
   async #signal(own: WorkerProcess, name: string, signal: WorkerSignal): Promise<void> {
-    // srun hands SIGUSR1 on, and takes the step along when it is killed. At SIGTERM it would do so, too, and at once.
+    // srun hands SIGUSR1 on, and takes the step along when it is killed. So it would at SIGTERM, and at once.
     if (signal !== 'SIGTERM') return own.signal(signal);
     const steps = await ask('squeue', [
       '--noheader',

@@ -22,6 +22,8 @@ The lifeline is a pipe whose other end only the parent holds. Only the standard 
 there the end of stdin stands for it, which srun brings about when the parent or it itself is gone. So the parent keeps
 stdin open for as long as it lives, and the guardian reads it in the worker's stead, which may be too busy to. A step of
 many nodes has one task, and so one guardian, on each. Its first task has stdin and stdout; the others end with srun.
+
+srun has a child that ends the step when srun was killed. So it is in no group that we kill: it dies with its guardian.
 """
 
 import argparse
@@ -59,8 +61,10 @@ def main() -> None:
         ranks = Ranks(command, arguments.ranks, task, tasks, arguments.logs)
         lifeline = _relay_stdin(ranks.start(subprocess.PIPE).stdin)  # None but in the first task
     else:
-        ranks = Ranks(command, arguments.ranks)
-        ranks.start(None)
+        ranks = Ranks(command, arguments.ranks, apart=bool(arguments.program))
+        child = ranks.start(None)
+        if arguments.program:
+            signal.signal(signal.SIGUSR1, lambda *_: child.send_signal(signal.SIGUSR1))
         lifeline = LIFELINE_FD
         os.set_inheritable(lifeline, False)
         os.close(0)
@@ -89,10 +93,19 @@ def count_gpus() -> int:
 class Ranks:
     """The worker's processes that one guardian starts: all of them, or those of one of a Slurm step's tasks."""
 
-    def __init__(self, command: Sequence[str], count: int, task: int = 0, tasks: int = 1, logs: str | None = None):
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int,
+        task: int = 0,
+        tasks: int = 1,
+        logs: str | None = None,
+        *,
+        apart: bool = False,
+    ):
         self.first, self.world = task * count, tasks * count
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._command, self._count, self._tasks, self._logs = command, count, tasks, logs
+        self._command, self._count, self._tasks, self._logs, self._apart = command, count, tasks, logs, apart
 
     @property
     def leader(self) -> subprocess.Popen[bytes] | None:
@@ -108,7 +121,8 @@ class Ranks:
         prepare = partial(_prepare_worker, os.getpid(), ctypes.CDLL(None).prctl)
 
         def start(**options: Any) -> None:
-            self.processes.append(subprocess.Popen(self._command, preexec_fn=prepare, **options))
+            child = subprocess.Popen(self._command, preexec_fn=prepare, start_new_session=self._apart, **options)
+            self.processes.append(child)
 
         if self.world == 1:
             start(stdin=stdin)

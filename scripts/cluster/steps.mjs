@@ -4,7 +4,7 @@
 //   eval "$(scripts/cluster.sh start)"
 //   node scripts/cluster/steps.mjs --short    faults, on a worker without a model: under three minutes
 //   node scripts/cluster/steps.mjs            those, and all stages with a model, on two nodes and here
-//   node scripts/cluster/steps.mjs lost       only the rows with one of these words in their name
+//   node scripts/cluster/steps.mjs lost       only the rows with one of these words in their name; stages: only all stages
 //
 // The last line is JSON: {"nodes", "stages_ok", "same_failures", "weights_differ_by", "faults": {"rows", "ok"}, "left"}.
 import { FaultRun } from '../faults/run.mjs';
@@ -100,7 +100,7 @@ for (const [name, row] of Object.entries(ROWS)) {
 }
 const ok = results.filter((result) => result.ok).length;
 const left = results.reduce((sum, result) => sum + result.left, 0);
-const stages = short || wanted.length > 0 ? undefined : await runStages();
+const stages = !short && (wanted.length === 0 || wanted.includes('stages')) ? await runStages() : undefined;
 process.stdout.write(
   `${JSON.stringify({ nodes, ...stages, faults: { rows: results.length, ok }, left: left + (stages?.left ?? 0) })}\n`,
 );

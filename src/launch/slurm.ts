@@ -5,7 +5,7 @@
  * A step asks for its share of a node: by default the first takes all memory of the job, and the next one waits. What is small,
  * such as reading the data, runs here without a step.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { UserError } from '../errors.ts';
@@ -33,6 +33,7 @@ interface Step {
 /** What is left of a node's memory for rrr itself. */
 const KEPT = 1 / 20;
 const ASK_MS = 3000;
+const SRUN_ERROR = 'srun: error: ';
 /** Of the site and of who is asked; the others tell of the batch step, and srun would take its options from them. */
 const TRAVELLING = ['SLURM_CONF', 'SLURM_JWT', 'SLURM_CLUSTERS'];
 const OF_THE_BATCH_STEP =
@@ -71,6 +72,7 @@ export class SlurmLauncher implements Launcher {
     return { nodes, perNode, gpus: this.#options.gpusPerNode === 0 ? 0 : gpus };
   }
 
+  /** As many on each of the first nodes. */
   #startRanks(request: LaunchRequest, each: number, count: number): WorkerProcess {
     const { job, nodes } = this.#allocation;
     const used = nodes.slice(0, count);
@@ -140,10 +142,10 @@ export class SlurmLauncher implements Launcher {
   async #explain(how: string, { nodes }: Step, log: string): Promise<string> {
     const { job } = this.#allocation;
     const state = await ask('squeue', ['--noheader', '--states=all', `--jobs=${job}`, '--format=%T']);
-    const [said] = readFileSync(log, 'utf8').match(/(?<=^srun: error: ).*(?![\s\S]*^srun: error: )/m) ?? [];
-    const where = `on ${nodes.map(({ name }) => name).join(', ')}`;
-    const job_ = state === 'RUNNING' ? '' : `; job ${job} is ${state || 'gone'}`;
-    return `${how} ${where}${said === undefined ? '' : `: ${said}`}${job_}`;
+    const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
+    const said = lines.findLast((line) => line.startsWith(SRUN_ERROR))?.replace(SRUN_ERROR, ': ') ?? '';
+    const over = state === 'RUNNING' ? '' : `; job ${job} is ${state || 'gone'}`;
+    return `${how} on ${nodes.map(({ name }) => name).join(', ')}${said}${over}`;
   }
 
   async #signal(own: WorkerProcess, name: string, signal: WorkerSignal): Promise<void> {

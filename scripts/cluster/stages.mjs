@@ -59,8 +59,11 @@ async function trainUnderFaults(run, job) {
   const left = await run.leftovers();
   const log = await finish(run, 'train', { args: ['--resume'], sets: IN_JOB, env });
   const faults = {
-    'port taken': /^trainer: exit code 1 on n1, n2.*; starting it again \(1 of 2\)$/m.test(stderr),
-    'rank SIGKILLed on the other node': /^trainer: .*n2: task 1.*; starting it again/m.test(stderr),
+    'port taken': /^trainer: .*: n1: task 0: Exited with exit code 1; starting it again \(1 of 2\)$/m.test(
+      stderr,
+    ),
+    'rank SIGKILLed on the other node':
+      /^trainer: .*: n2: task 1: Exited with exit code 137; starting it again/m.test(stderr),
     'rrr SIGKILLed in training': left.length === 0 && /training goes on from step/.test(log),
   };
   for (const [name, ok] of Object.entries(faults))

@@ -143,7 +143,8 @@ export class SlurmLauncher implements Launcher {
     const { job } = this.#allocation;
     const state = await ask('squeue', ['--noheader', '--states=all', `--jobs=${job}`, '--format=%T']);
     const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
-    const said = lines.findLast((line) => line.startsWith(SRUN_ERROR))?.replace(SRUN_ERROR, ': ') ?? '';
+    // The first, as what it ends says more.
+    const said = lines.find((line) => line.startsWith(SRUN_ERROR))?.replace(SRUN_ERROR, ': ') ?? '';
     const over = state === 'RUNNING' ? '' : `; job ${job} is ${state || 'gone'}`;
     return `${how} on ${nodes.map(({ name }) => name).join(', ')}${said}${over}`;
   }

@@ -98,11 +98,13 @@ for (const [name, row] of Object.entries(ROWS)) {
   if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue;
   results.push(await walk(name, row, unbroken));
 }
-const ok = results.filter((result) => result.ok).length;
-const left = results.reduce((sum, result) => sum + result.left, 0);
-const stages = !short && (wanted.length === 0 || wanted.includes('stages')) ? await runStages() : undefined;
-process.stdout.write(
-  `${JSON.stringify({ nodes, ...stages, faults: { rows: results.length, ok }, left: left + (stages?.left ?? 0) })}\n`,
-);
-const good = ok === results.length && left === 0 && (stages === undefined || stages.good);
+const withStages = !short && (wanted.length === 0 || wanted.includes('stages'));
+const stages = withStages ? await runStages() : undefined;
+const faults = {
+  rows: results.length + (stages?.faults.rows ?? 0),
+  ok: results.filter((result) => result.ok).length + (stages?.faults.ok ?? 0),
+};
+const left = results.reduce((sum, result) => sum + result.left, stages?.left ?? 0);
+process.stdout.write(`${JSON.stringify({ nodes, ...stages?.told, faults, left })}\n`);
+const good = faults.ok === faults.rows && left === 0 && (stages?.good ?? true);
 process.exitCode = good ? 0 : 1;

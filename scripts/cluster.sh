@@ -148,7 +148,7 @@ case ${1:-} in
         shift
         dir=$(mktemp -d "${TMPDIR:-/tmp}/rrr-cluster-XXXXXX")
         # One of many ports, so that two tests can run beside each other.
-        RRR_CLUSTER_DIR=$dir RRR_CLUSTER_PORT=${RRR_CLUSTER_PORT:-$((18000 + $$ % 190 * 10))} exec "$0" test-on "$@"
+        RRR_CLUSTER_DIR=$dir RRR_CLUSTER_PORT=${RRR_CLUSTER_PORT:-$((13000 + $$ % 190 * 10))} exec "$0" test-on "$@"
         ;;
     test-on)
         shift

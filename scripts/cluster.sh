@@ -4,6 +4,7 @@
 #   eval "$(scripts/cluster.sh start)"   # installs what is missing where root; prints: export SLURM_CONF=...
 #   scripts/cluster.sh status
 #   scripts/cluster.sh stop              # ends every job and daemon, removes the folder
+#   scripts/cluster.sh test [--short]    # what rrr promises in a Slurm job, on a cluster of its own: scripts/cluster/
 #
 # RRR_CLUSTER_DIR    the cluster's folder (default: rrr-cluster in TMPDIR or /tmp)
 # RRR_CLUSTER_PORT   the controller's port (default 16817); the nodes take the next ones
@@ -143,6 +144,18 @@ stop() {
 case ${1:-} in
     start) start ;;
     stop) stop ;;
+    test)
+        shift
+        dir=$(mktemp -d "${TMPDIR:-/tmp}/rrr-cluster-XXXXXX")
+        # One of many ports, so that two tests can run beside each other.
+        RRR_CLUSTER_DIR=$dir RRR_CLUSTER_PORT=${RRR_CLUSTER_PORT:-$((13000 + $$ % 190 * 10))} exec "$0" test-on "$@"
+        ;;
+    test-on)
+        shift
+        trap stop EXIT
+        start >/dev/null
+        node "$(dirname "$0")/cluster/test.mjs" "$@"
+        ;;
     status)
         [ -e "$SLURM_CONF" ] || { say "no cluster in $dir"; exit 1; }
         sinfo -N -o '%N %T %C %m %G'

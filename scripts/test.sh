@@ -22,4 +22,11 @@ node -e '
   const { numPassedTests, numFailedTests, numPendingTests } = require("./.cache/vitest.json");
   console.log(`vitest: ${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`);
 '
+
+# Workers as steps of a real Slurm cluster. Elsewhere than in CI nothing is installed for it.
+if command -v slurmctld >/dev/null || [ -x /usr/sbin/slurmctld ] || [ "${CI:-}" = true ]; then
+    scripts/cluster.sh test --short || status=1
+else
+    echo "scripts/cluster.sh test --short: left out, no Slurm is installed here"
+fi
 exit $status

@@ -1,13 +1,4 @@
-#!/usr/bin/env node
-// What rrr submit, status, logs and cancel promise of a job, on a real Slurm cluster: one row each.
-//
-//   eval "$(scripts/cluster.sh start)"
-//   node scripts/cluster/jobs.mjs --quick    with a stage that only counts: about five minutes, hardly any of the processor's
-//   node scripts/cluster/jobs.mjs            those, and training in two processes: scripts/make-tiny-model.sh first
-//   node scripts/cluster/jobs.mjs --short    two of them, for the suite
-//   node scripts/cluster/jobs.mjs limit node  only the rows with one of these words in their name
-//
-// The last line is JSON, {"rows", "ok"}; the exit code is 1 where a promise is broken.
+// What rrr submit, status, logs and cancel promise of a job: one row each, of which test.mjs makes a table.
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { JobHome, loseNode } from './home.mjs';
@@ -194,8 +185,6 @@ const QUICK = {
   },
 };
 
-const SHORT = ['cancel', 'its node is lost'];
-
 /** @type {Record<string, Row>} */
 const MODEL = {
   'training in two processes, told twice that its time is over': () => {
@@ -232,22 +221,27 @@ const MODEL = {
   },
 };
 
-const words = process.argv.slice(2);
-const rows = { ...QUICK, ...(words.some((word) => ['--quick', '--short'].includes(word)) ? {} : MODEL) };
-const wanted = words.includes('--short') ? SHORT : words.filter((word) => !word.startsWith('--'));
-let ok = 0;
-let count = 0;
-for (const [name, row] of Object.entries(rows)) {
-  if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue;
-  count++;
-  const startedAt = Date.now();
-  const told = await row().then(
-    (text) => ({ ok: true, text }),
-    (error) => ({ ok: false, text: String(error.message) }),
-  );
-  if (told.ok) ok++;
-  const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
-  process.stdout.write(`| ${told.ok ? 'ok' : 'BROKEN'} | ${name} | ${told.text} | ${seconds} s |\n`);
+const SHORT = ['cancel', 'its node is lost'];
+
+/**
+ * Walks the rows with one of these words in their name, or all. `short`: two rows, without a model. Prints a line of each.
+ * @param {string[]} wanted
+ * @param {boolean} short
+ */
+export async function walkJobs(wanted, short) {
+  const faults = { rows: 0, ok: 0 };
+  for (const [name, row] of Object.entries({ ...QUICK, ...MODEL })) {
+    if (short ? !SHORT.includes(name) : wanted.length > 0 && !wanted.some((word) => name.includes(word)))
+      continue;
+    const startedAt = Date.now();
+    const told = await row().then(
+      (text) => ({ ok: true, text }),
+      (error) => ({ ok: false, text: String(error.message) }),
+    );
+    faults.rows++;
+    if (told.ok) faults.ok++;
+    const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
+    process.stdout.write(`| ${told.ok ? 'ok' : 'BROKEN'} | job: ${name} | ${told.text} | | ${seconds} | |\n`);
+  }
+  return faults;
 }
-process.stdout.write(`${JSON.stringify({ rows: count, ok })}\n`);
-process.exitCode = ok === count && ok > 0 ? 0 : 1;

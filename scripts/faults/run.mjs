@@ -52,22 +52,22 @@ export class FaultRun {
   }
 
   /**
-   * Starts `rrr build-failures`.
+   * Starts a stage.
    * @param {StartOptions} [options]
    * @returns {Rrr}
    */
-  start({ args = [], sets = [], env = {} } = {}) {
+  start({ command = 'build-failures', args = [], sets = [], env = {} } = {}) {
     const { config, sets: always, env: base } = this.#setup;
     const set = [...always, ...sets].flatMap((each) => ['--set', each]);
-    const [command = process.execPath, ...rest] = [
+    const [program = process.execPath, ...rest] = [
       ...this.prefix,
       process.execPath,
       MAIN,
-      'build-failures',
+      command,
       '-c',
       config,
     ];
-    const child = spawn(command, [...rest, ...set, '--run', this.directory, ...args], {
+    const child = spawn(program, [...rest, ...set, '--run', this.directory, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...base, ...env, [MARK]: this.#mark },
     });
@@ -143,7 +143,7 @@ export class FaultRun {
   /** The first sampler's guardian, its worker and its engine core, once it takes calls. */
   async sampler() {
     await until('sampler-0', () =>
-      this.#events().some(({ worker, event }) => worker === 'sampler-0' && event === 'ready'),
+      this.events().some(({ worker, event }) => worker === 'sampler-0' && event === 'ready'),
     );
     const guardian = await until('its guardian', () =>
       this.#guardians().findLast(({ worker }) => worker === 'sampler-0'),
@@ -159,13 +159,13 @@ export class FaultRun {
   }
 
   /** @returns {WorkerEvent[]} */
-  #events() {
+  events() {
     return this.lines('workers.jsonl').map((line) => JSON.parse(line));
   }
 
   /** The guardians that were started, oldest first. */
   #guardians() {
-    return this.#events().filter((line) => line.event === 'started');
+    return this.events().filter((line) => line.event === 'started');
   }
 
   processes() {
@@ -217,13 +217,14 @@ export class FaultRun {
    * The promise that what is left dies, and --resume gives the bytes of the unbroken run.
    * @param {Rrr} rrr
    * @param {number | string} exit
+   * @param {NodeJS.ProcessEnv} [env]
    * @returns {Promise<Outcome>}
    */
-  async resumes(rrr, exit) {
+  async resumes(rrr, exit, env = {}) {
     const { code } = await rrr.ended;
     const { seconds } = this;
     const leftovers = await this.leftovers();
-    const { ok, outcome, shown } = await this.goesOn(this.start({ args: ['--resume'] }));
+    const { ok, outcome, shown } = await this.goesOn(this.start({ args: ['--resume'], env }));
     return {
       ok: ok && code === exit && leftovers.length === 0,
       outcome: `exit ${code}; --resume ${outcome}`,

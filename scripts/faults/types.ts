@@ -1,6 +1,6 @@
 /** What the scripts of the fault matrix hand each other. They are JavaScript, so that Node runs them as they are. */
 
-export type Engine = 'fake' | 'vllm';
+export type Engine = 'fake' | 'slurm' | 'vllm' | 'small';
 
 /** How every run of an engine is started. */
 export interface Setup {
@@ -10,6 +10,8 @@ export interface Setup {
 }
 
 export interface StartOptions {
+  /** Default: build-failures. */
+  command?: string;
   args?: string[];
   sets?: string[];
   env?: NodeJS.ProcessEnv;
@@ -41,5 +43,6 @@ export interface Process {
 /** A line of workers.jsonl, as far as it is read here. The process that starts is the worker's guardian. */
 export type WorkerEvent = { worker: string } & (
   | { event: 'started'; pid: number }
-  | { event: 'hello' | 'ready' | 'lost' | 'exited' }
+  | { event: 'ready'; info: { node?: string; gpus?: string } }
+  | { event: 'hello' | 'lost' | 'exited' }
 );

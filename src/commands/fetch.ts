@@ -1,5 +1,5 @@
 /** `rrr fetch`: what a config takes from the hub, into the hub's cache, for runs where there is no network. */
-import { localLauncher } from '../launch/local.ts';
+import { localLauncher } from '../launch/from-config.ts';
 import { makeDirectory } from '../run/directory.ts';
 import { lockRun } from '../run/lock.ts';
 import { openLog } from '../run/log.ts';

@@ -18,7 +18,8 @@ import {
   parseConfigDocument,
 } from './document.ts';
 import { describeExpected, keysAt, keysNamed, type Path, schemaAt } from './expected.ts';
-import { checkRules, type Finding } from './rules.ts';
+import type { Finding } from './finding.ts';
+import { checkRules } from './rules.ts';
 import { type Config, configSchema, type WrittenConfig } from './schema.ts';
 import { isRecord } from './set-value.ts';
 

@@ -1,15 +1,11 @@
-/** What must hold between keys, and between keys and files. A finding names every key it rests on, the culprit first. */
+/** What must hold between keys, and between keys and files. */
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
 import { findBenchmarkFiles } from './benchmarks.ts';
+import type { Finding } from './finding.ts';
+import { ranksOf } from './ranks.ts';
 import type { Config } from './schema.ts';
-
-export interface Finding {
-  keys: readonly [string, ...string[]];
-  message: string;
-  cure: string;
-  warning?: true;
-}
+import { checkSlurm } from './slurm-rules.ts';
 
 export function* checkRules(config: Config): Generator<Finding> {
   yield* checkModel(config);
@@ -18,9 +14,11 @@ export function* checkRules(config: Config): Generator<Finding> {
   yield* checkSampling(config);
   yield* checkWorkers(config);
   yield* checkFailures(config);
+  yield* checkRanks(config);
   yield* checkTrain(config);
   yield* checkEval(config);
   yield* checkBenchmarks(config);
+  if (config.launch.kind === 'slurm') yield* checkSlurm(config);
 }
 
 const HUB_ID = /^[\w.-]+(\/[\w.-]+)?$/;
@@ -222,7 +220,6 @@ function* checkFailures({ failures }: Config): Generator<Finding> {
 
 function* checkTrain({ train }: Config): Generator<Finding> {
   const { batch_size: batch, micro_batch_size: micro, num_generations: group } = train;
-  yield* checkRanks(train);
   yield* checkNamedOnce('train.report_to', 'tracker', train.report_to);
   if (batch % group !== 0) {
     yield {
@@ -241,9 +238,11 @@ function* checkTrain({ train }: Config): Generator<Finding> {
 }
 
 /** The processes of the trainer, as far as the config alone tells; the trainer itself knows its GPUs. */
-function* checkRanks(train: Config['train']): Generator<Finding> {
-  const { devices, processes, sharding, lora, batch_size: batch, micro_batch_size: micro } = train;
-  const ranks = devices?.length ?? processes;
+function* checkRanks(config: Config): Generator<Finding> {
+  const { devices, processes, sharding, lora, batch_size: batch, micro_batch_size: micro } = config.train;
+  const known = ranksOf(config);
+  const ranks = known === 'gpus' ? undefined : known;
+  const ofSlurm = config.launch.kind === 'slurm' ? ['launch.slurm.nodes', 'launch.slurm.gpus_per_node'] : [];
   if (devices && processes !== undefined && processes !== devices.length) {
     yield {
       keys: ['train.processes', 'train.devices'],
@@ -264,20 +263,20 @@ function* checkRanks(train: Config['train']): Generator<Finding> {
   }
   if (ranks !== undefined && batch % ranks !== 0) {
     yield {
-      keys: ['train.batch_size', 'train.devices', 'train.processes'],
+      keys: ['train.batch_size', 'train.devices', 'train.processes', ...ofSlurm],
       message: `batch_size ${batch} can't be shared by ${ranks} processes`,
       cure: 'change batch_size, or the number of processes',
     };
   } else if (ranks !== undefined && micro !== undefined && (batch / ranks) % micro !== 0) {
     yield {
-      keys: ['train.micro_batch_size', 'train.batch_size', 'train.devices', 'train.processes'],
+      keys: ['train.micro_batch_size', 'train.batch_size', 'train.devices', 'train.processes', ...ofSlurm],
       message: `micro_batch_size ${micro} does not divide the ${batch / ranks} reflections of each of ${ranks} processes`,
       cure: `write micro_batch_size: ${largestDivisor(batch / ranks, micro)}, or remove it`,
     };
   }
   if (sharding !== 'none' && ranks === 1) {
     yield {
-      keys: ['train.sharding', 'train.devices', 'train.processes'],
+      keys: ['train.sharding', 'train.devices', 'train.processes', ...ofSlurm],
       message: `sharding ${sharding} splits the model over several processes, and there is one`,
       cure: 'write sharding: none, or give the trainer more GPUs',
     };

@@ -27,6 +27,7 @@ export function smokeConfig(config: Config, model: string): Config {
     },
     engine: { ...ownEngine, name: 'vllm', tensor_parallel: 1, enforce_eager: true },
     workers: { ...ownWorkers, count: 1 },
+    launch: { ...config.launch, kind: 'local' },
     // Halves, or of so few rows one split might be left empty.
     data: {
       ...ownData,

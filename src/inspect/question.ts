@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { localLauncher } from '../launch/from-config.ts';
 import type { Launcher } from '../launch/launcher.ts';
-import { localLauncher } from '../launch/local.ts';
 import { JsonText } from '../protocol/jsonl.ts';
 import {
   type DataStatsResult,

@@ -13,10 +13,23 @@ export interface LaunchRequest {
    * 0 has stdin and stdout. The end of one ends all. Default: a single process, which knows nothing of ranks.
    */
   ranks?: number | 'gpus' | undefined;
+  /** Of a Slurm job: how many nodes the ranks are on, as many on each. */
+  nodes?: number | undefined;
+  /** It is one of `count` equal processes that compute at the same time, each on `gpus` GPUs. */
+  share?: Share | undefined;
 }
+
+export interface Share {
+  index: number;
+  count: number;
+  gpus: number;
+}
+
+export type WorkerSignal = 'SIGTERM' | 'SIGKILL' | 'SIGUSR1';
 
 export interface WorkerProcess {
   readonly pid: number | undefined;
+  /** Its end tells the process that we are gone. */
   readonly stdin: Writable;
   readonly stdout: Readable;
   /** The log that takes the process's stderr. */
@@ -26,8 +39,8 @@ export interface WorkerProcess {
    * end and what was left of its group has been killed. Never rejects.
    */
   readonly exited: Promise<string>;
-  /** Signals the whole process group; nothing happens once it is gone. SIGUSR1: write to the log what each thread does. */
-  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGUSR1'): void;
+  /** Signals all its processes; nothing happens once they are gone. SIGUSR1: write to the log what each thread does. */
+  signal(name: WorkerSignal): void;
 }
 
 export interface Launcher {

@@ -6,10 +6,8 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
-import type { Config } from '../config/schema.ts';
 import { WORKERS } from './environment.ts';
 import type { Launcher, LaunchRequest, WorkerProcess } from './launcher.ts';
-import { findPython } from './python.ts';
 
 export interface LocalOptions {
   python: string;
@@ -28,11 +26,6 @@ process.on('exit', () => {
   for (const group of groups) signalGroup(group, 'SIGKILL');
 });
 
-/** The launcher of this machine, with the Python that the config names. Throws UserError where there is none. */
-export function localLauncher(config: Config, logs: string): Launcher {
-  return new LocalLauncher({ python: findPython(config), logs });
-}
-
 export class LocalLauncher implements Launcher {
   readonly #options: LocalOptions;
 
@@ -41,17 +34,26 @@ export class LocalLauncher implements Launcher {
   }
 
   launch({ name, module, devices, ranks }: LaunchRequest): WorkerProcess {
-    const { python, logs, env } = this.#options;
-    const { fd, path } = openLog(logs, name);
     const several = ranks === undefined ? [] : ['--ranks', `${ranks}`];
-    const child = execa(python, ['-m', 'rrr_workers.runtime.guardian', ...several, module], {
+    const env = devices === undefined ? {} : { CUDA_VISIBLE_DEVICES: devices };
+    return this.guard(openLog(this.#options.logs, name), [...several, module], env);
+  }
+
+  /** Starts a guardian (workers/rrr_workers/runtime/guardian.py) with these arguments, which has the log for its stderr. */
+  guard(
+    { fd, path }: Omit<Log, 'attempt'>,
+    args: readonly string[],
+    more: NodeJS.ProcessEnv = {},
+  ): WorkerProcess {
+    const { python, env } = this.#options;
+    const child = execa(python, ['-m', 'rrr_workers.runtime.guardian', ...args], {
       detached: true,
       // The types know numbers up to 9 only; any descriptor is passed on as it is.
       stdio: ['pipe', 'pipe', fd as 9, 'pipe'],
       buffer: false,
       reject: false,
       encoding: 'buffer',
-      env: { ...WORKER_ENV, ...(devices === undefined ? {} : { CUDA_VISIBLE_DEVICES: devices }), ...env },
+      env: { ...WORKER_ENV, ...more, ...env },
     });
     closeSync(fd);
     const { pid } = child;
@@ -90,13 +92,19 @@ const WORKER_ENV = {
   VLLM_NO_USAGE_STATS: '1',
 };
 
+interface Log {
+  fd: number;
+  path: string;
+  attempt: number;
+}
+
 /** Opens the first `<name>.<attempt>.stderr` that isn't there yet. */
-function openLog(logs: string, name: string): { fd: number; path: string } {
+export function openLog(logs: string, name: string): Log {
   mkdirSync(logs, { recursive: true });
   for (let attempt = 1; ; attempt++) {
     const path = join(logs, `${name}.${attempt}.stderr`);
     try {
-      return { fd: openSync(path, 'ax'), path };
+      return { fd: openSync(path, 'ax'), path, attempt };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }

@@ -1,7 +1,8 @@
 /** An attempt at a stage: what it needs is checked, the run is locked, and what happens is recorded. */
 import type { Config } from '../config/schema.ts';
+import { requireJob } from '../launch/allocation.ts';
+import { launcherFor } from '../launch/from-config.ts';
 import type { Launcher } from '../launch/launcher.ts';
-import { localLauncher } from '../launch/local.ts';
 import { beginAttempt, requireFinished } from '../run/attempt.ts';
 import type { Progress } from '../run/progress.ts';
 import { RecordedProgress } from '../run/recorded-progress.ts';
@@ -22,7 +23,7 @@ export interface StageRequest {
   progress: Progress;
   /** Values of the stage's own flags. */
   options?: Readonly<Record<string, unknown>>;
-  /** Where processes start. Default: this machine. */
+  /** Where processes start. Default: as the config says. */
   launcher?: Launcher;
   /** Of a command that runs several stages. */
   samplers?: SamplerPools;
@@ -36,6 +37,7 @@ export async function executeStage<Summary>(stage: Stage<Summary>, request: Stag
   for (const name of stage.needs(request.config)) requireFinished(run, findStage(name), request.config);
   requirePackages([stage], request.config, run);
   const work = await stage.load();
+  if (request.config.launch.kind === 'slurm' && !request.launcher) requireJob(); // before anything is written
   const attempt = beginAttempt({ ...request, stage });
   const { paths } = attempt;
   if (attempt.finished) return work.readSummary(paths);
@@ -43,7 +45,7 @@ export async function executeStage<Summary>(stage: Stage<Summary>, request: Stag
   if (request.resume && !resumed)
     request.progress.note(`there is no ${stage.name} stage to go on with in ${run}: it starts anew`);
   await attempt.during(async () => {
-    const launcher = request.launcher ?? localLauncher(config, paths.logs);
+    const launcher = request.launcher ?? (await launcherFor(config, paths.logs));
     const recorder = await WorkerEvents.open(paths, log);
     const progress = new RecordedProgress(request.progress, paths.status);
     const { options = {}, samplers = new SamplerPools() } = request;

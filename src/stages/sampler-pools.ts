@@ -51,9 +51,11 @@ export class SamplerPools implements Samplers {
 
   /** Stops the pool that may compute on one of these GPUs. */
   async makeRoom(gpus: readonly string[] | 'all'): Promise<void> {
-    if (!this.#held?.onGpus) return;
-    const { devices } = this.#held.wish.config.workers;
-    if (gpus === 'all' || !areApart(devices, gpus)) await this.stop();
+    if (!this.#held) return;
+    const { launch, workers } = this.#held.wish.config;
+    // A step of Slurm holds CPUs and memory of its node as well, and the next step would wait for them.
+    if (launch.kind === 'slurm') await this.stop();
+    else if (this.#held.onGpus && (gpus === 'all' || !areApart(workers.devices, gpus))) await this.stop();
   }
 
   async stop(): Promise<void> {

@@ -54,6 +54,7 @@ export async function startSamplers(wish: SamplerWish, context: SamplerContext):
           name: `sampler-${index}`,
           module: 'rrr_workers.roles.sampler',
           devices: workers.devices?.[index % workers.devices.length],
+          share: { index, count: workers.count, gpus: engine.name === 'vllm' ? engine.tensor_parallel : 0 },
           config,
           options: { model: wish.model, index, date },
           readyTimeoutS: workers.ready_timeout_s,
@@ -69,7 +70,19 @@ export async function startSamplers(wish: SamplerWish, context: SamplerContext):
 }
 
 /** The same, for a plan. */
-export function planSamplers({ engine, workers }: Config, model: string): StagePlan['processes'][number] {
-  const where = workers.devices ? ` on GPUs ${workers.devices.join(' | ')}` : '';
-  return { role: 'sampler', count: workers.count, what: `${engine.name}, ${model}${where}` };
+export function planSamplers(config: Config, model: string): StagePlan['processes'][number] {
+  const { count } = config.workers;
+  return { role: 'sampler', count, what: `${config.engine.name}, ${model}${describePlace(config, count)}` };
+}
+
+/** Where `count` workers compute, for a plan. */
+export function describePlace(config: Config, count: number): string {
+  const { devices } = config.workers;
+  const { engine } = config;
+  const { kind, slurm } = config.launch;
+  if (kind === 'local') return devices ? ` on GPUs ${devices.join(' | ')}` : '';
+  const nodes = Math.min(slurm.nodes, count);
+  const gpus = slurm.gpus_per_node > 0 && engine.name === 'vllm' ? engine.tensor_parallel : 0;
+  const asked = gpus > 0 ? ` with ${gpus} GPU${gpus === 1 ? '' : 's'}` : '';
+  return `, each a step of the Slurm job${asked}, on ${nodes} node${nodes === 1 ? '' : 's'}`;
 }

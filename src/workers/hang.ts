@@ -3,7 +3,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerProcess } from '../launch/launcher.ts';
 
-const WRITE_MS = 300;
+/** Through srun it takes longer than here. */
+const WRITE_MS = 1000;
 const FRAME = /^ {2}File "(.*)", line (\d+) in (.*)$/;
 const OWN = /\/rrr_workers\//;
 const LIBRARY = /\/site-packages\/|\/lib\/python3[.\d]*\/|^</;

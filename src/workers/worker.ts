@@ -116,7 +116,6 @@ export class Worker {
     this.#stopping = true;
     this.#send({ type: 'stop' });
     this.#flush();
-    this.#process.stdin.end();
     for (const [signal, waitS] of [
       ['SIGTERM', graceS],
       ['SIGKILL', TERM_GRACE_S],

@@ -23,6 +23,9 @@ function load(text: string, ...sets: string[]) {
   return loadConfig({ file: 'configs/a.yaml', sets, cwd: root });
 }
 
+const SLURM = 'launch: {kind: slurm, slurm: {nodes: 2, gpus_per_node: 4}}\n';
+const CPUS = 'launch: {kind: slurm, slurm: {nodes: 2}}\n';
+
 /** What a person would read, without the name of the temporary folder. */
 function render(text: string, ...sets: string[]): string {
   const { problems, warnings } = load(text, ...sets);
@@ -114,6 +117,15 @@ describe('limits are part of what is allowed', () => {
       'workers: {devices: ["0,1"]}\nengine: {tensor_parallel: 2}',
       'workers: {devices: ["0,1"]}\nengine: {tensor_parallel: 3}',
     ],
+    [`${SLURM}workers: {count: 8}`, `${SLURM}workers: {count: 9}`],
+    [`${SLURM}engine: {tensor_parallel: 4}`, `${SLURM}engine: {tensor_parallel: 5}`],
+    [`${SLURM}train: {processes: 8}`, `${SLURM}train: {processes: 16}`],
+    [`${SLURM}train: {processes: 4}`, `${SLURM}train: {processes: 5, batch_size: 40}`],
+    [`${SLURM}train: {batch_size: 16}`, `${SLURM}train: {batch_size: 12, num_generations: 4}`],
+    [SLURM, `${SLURM}workers: {devices: ["0"]}`],
+    [SLURM, `${SLURM}train: {devices: ["0", "1"]}`],
+    [`${CPUS}workers: {count: 99}`, CPUS.replace('nodes', 'gres: "gpu:8", nodes')],
+    [`${CPUS}train: {processes: 2}`, `${CPUS}train: {processes: 5, batch_size: 40}`],
     [`seed: ${2 ** 31 - 1}`, `seed: ${2 ** 31}`],
     ['engine: {gpu_memory_utilization: 1}', 'engine: {gpu_memory_utilization: 1.01}'],
     ['eval: {modes: [greedy]}', 'eval: {modes: []}'],
@@ -199,6 +211,9 @@ describe('what a person reads', () => {
       'a folder without the file of a benchmark, and with two of another',
       `${GOOD}benchmarks: {source: files, path: ../rows, tasks: [gsm8k, mmlu_pro]}\n`,
     ],
+    ['workers beyond the GPUs of a Slurm job', `${GOOD}${SLURM}workers: {count: 9}\n`],
+    ['named GPUs in a Slurm job', `${GOOD}${SLURM}workers: {devices: ["0"]}\n`],
+    ['processes that nodes can not share', `${GOOD}${SLURM}train: {processes: 5, batch_size: 40}\n`],
     ['a benchmark twice', `${GOOD}benchmarks: {tasks: [math, math]}\n`],
   ];
   test.each(cases)('%s', (_name, text, ...sets) => {

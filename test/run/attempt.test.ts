@@ -43,6 +43,37 @@ test('the lock of another host stays, and the cure says what to do', () => {
   expect(() => lockRun(path)).toThrow(/process 1 on elsewhere/);
 });
 
+test.each([
+  ['RUNNING', 0, 'stays'],
+  ['COMPLETING', 0, 'stays'],
+  ['RUNNING', 1, 'goes'],
+  ['PENDING', 1, 'goes'],
+  ['NODE_FAIL', 0, 'goes'],
+  ['forgotten', 0, 'goes'],
+  ['unreachable', 0, 'stays'],
+])('the lock of another host, in a Slurm job that is %s after %i restarts, %s', (state, restarts, fate) => {
+  const folder = temporaryFolder();
+  const path = join(folder, 'lock');
+  const job = { id: '7', restarts: 0, user: process.getuid?.() };
+  const holder = { pid: 1, started: '1', host: 'elsewhere', since: 'now' };
+  const squeue = {
+    forgotten: 'echo "8|RUNNING|0|"',
+    unreachable: 'echo "Unable to contact slurm controller" >&2; exit 1',
+  };
+  const script =
+    squeue[state as keyof typeof squeue] ?? `echo "17|RUNNING|0|"; echo "7|${state}|${restarts}|"`;
+  writeFileSync(join(folder, 'squeue'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const write = (user: number | undefined) =>
+    writeFileSync(path, JSON.stringify({ ...holder, job: { ...job, user } }));
+  write(-1); // Slurm may hide the jobs of others
+  expect(() => lockRun(path)).toThrow(/process 1 on elsewhere, Slurm job 7/);
+  write(job.user);
+  if (fate === 'stays') expect(() => lockRun(path)).toThrow(/process 1 on elsewhere, Slurm job 7/);
+  else lockRun(path)();
+});
+
 /** An attempt that has something to do. */
 function begin(wanted: AttemptRequest) {
   const attempt = beginAttempt(wanted);

@@ -14,6 +14,7 @@ import type { RunPaths } from '../../run/paths.ts';
 import { alignColumns } from '../../text.ts';
 import { WorkerPool } from '../../workers/pool.ts';
 import { Worker } from '../../workers/worker.ts';
+import { describePlace } from '../samplers.ts';
 import type { Counted, PlannedQueries, StageJob, StagePlan, View } from '../stage.ts';
 import { MODELS, type Model, readForgetting } from './results.ts';
 
@@ -32,7 +33,7 @@ export function plan(config: Config, paths: RunPaths, _queries: PlannedQueries):
     processes: MODELS.map((model) => ({
       role: 'benchmark',
       count: workersFor(tasks, config),
-      what: `lm-eval on vllm, ${nameOf(model, config, paths)}`,
+      what: `lm-eval on vllm, ${nameOf(model, config, paths)}${describePlace(config, workersFor(tasks, config))}`,
     })),
     writes: MODELS.flatMap((model) => tasks.map((task) => paths.benchmarkItems(model, task))),
   };
@@ -138,6 +139,7 @@ function makePool(
           name: `benchmark-${index}`,
           module: 'rrr_workers.roles.benchmark',
           devices: workers.devices?.[index],
+          share: { index, count: workersFor(owed, config), gpus: config.engine.tensor_parallel },
           config,
           options,
           readyTimeoutS: workers.ready_timeout_s,

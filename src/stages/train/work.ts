@@ -4,6 +4,7 @@
  * refills. An error that the trainer reports (a mistake of the user, weights out of sync, a bug) ends the stage: it would
  * only happen again.
  */
+import { nodesOf, ranksOf } from '../../config/ranks.ts';
 import type { Config } from '../../config/schema.ts';
 import { RunError, UserError } from '../../errors.ts';
 import { type TrainEvent, type TrainResult, trainEvent, trainResult } from '../../protocol/methods.ts';
@@ -119,15 +120,13 @@ async function keepTraining(job: StageJob, events: TrainEvents) {
   }
 }
 
-/** Processes of the trainer: as many as the config says, or one for each GPU in sight. */
-function ranksOf({ train }: Config): number | 'gpus' {
-  return train.devices?.length ?? train.processes ?? 'gpus';
-}
-
 function describeRanks(config: Config): string {
   const ranks = ranksOf(config);
   const { sharding, lora } = config.train;
-  const of = ranks === 'gpus' ? 'on every GPU in sight' : `in ${ranks} process${ranks === 1 ? '' : 'es'}`;
+  const nodes = nodesOf(config);
+  const steps = nodes === undefined ? '' : ` of one Slurm step on ${nodes} node${nodes === 1 ? '' : 's'}`;
+  const of =
+    ranks === 'gpus' ? 'on every GPU in sight' : `in ${ranks} process${ranks === 1 ? '' : 'es'}${steps}`;
   return `${of}${sharding === 'none' ? '' : `, ${sharding}`}${lora ? `, LoRA of rank ${lora.rank}` : ''}`;
 }
 
@@ -147,6 +146,7 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
     module: 'rrr_workers.roles.trainer',
     devices: devices?.join(','),
     ranks: ranksOf(config),
+    nodes: nodesOf(config),
     config,
     options: { date: runDate(paths) },
     readyTimeoutS: ready_timeout_s,

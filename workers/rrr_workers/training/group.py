@@ -6,10 +6,13 @@ pipe to the command line; through the store it hands on what it was asked, and l
 
 A rank that fails holds still until it is killed: its peers' connections stay, so that none of them reports a broken
 connection in place of the cause. An error that nobody classified may be just that, so it waits for the cause first.
+On several nodes no guardian has all ranks in its hands: each rank ends by itself once rank 0 is gone.
 """
 
+import contextlib
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -18,6 +21,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, NoReturn
 
+import psutil
 import torch
 from torch import distributed
 from torch.distributed import DistNetworkError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
@@ -29,6 +33,7 @@ from rrr_workers.training.checkpoints import let_cpu_ranks_load
 
 _CALL, _FAILURE = "rrr/call", "rrr/failure"
 _SETTLE_S = 3.0
+_SETTLE_NODES_S = 8.0  # Slurm takes seconds to end a step in which a task has died
 _POLL_S = 0.2
 _HOLD_S = 60.0
 _ERRORS: dict[str, type[RrrError]] = {"user": UserError, "bug": BugError, "worker": WorkerFailed, "call": CallFailed}
@@ -65,7 +70,7 @@ def lead(task: Mapping[str, Any], work: Callable[[], dict[str, Any]], backend: s
         time.sleep(_POLL_S)
     error = done.exception()
     if error is not None and not isinstance(error, RrrError):
-        time.sleep(_SETTLE_S)
+        time.sleep(_settle_s())
         _raise_failure_of(failures)
     return done.result()
 
@@ -73,6 +78,8 @@ def lead(task: Mapping[str, Any], work: Callable[[], dict[str, Any]], backend: s
 def follow(work: Callable[[Mapping[str, Any]], object], backend: str, wait_s: float) -> NoReturn:
     """On another rank: do ``work`` on the task that rank 0 hands over, then end the process."""
     store = TCPStore(*_address(), world_size(), timeout=timedelta(seconds=wait_s), wait_for_workers=False)
+    if _on_several_nodes():
+        threading.Thread(target=_end_with_rank_0, name="rank 0's end", daemon=True).start()
     try:
         task = json.loads(store.get(_CALL))
         _join(store, backend, wait_s)
@@ -80,7 +87,7 @@ def follow(work: Callable[[Mapping[str, Any]], object], backend: str, wait_s: fl
     except Exception as error:  # noqa: BLE001 - the boundary: rank 0 reports it
         info = error_info(error)
         if not isinstance(error, RrrError):
-            time.sleep(_SETTLE_S)
+            time.sleep(_settle_s())
         store.compare_set(_FAILURE, "", json.dumps({"rank": rank(), "error": info}))
         time.sleep(_HOLD_S)
         os._exit(1)
@@ -126,10 +133,18 @@ def _hold_store(wait_s: float) -> TCPStore:
         ) from error
 
 
+def _end_with_rank_0() -> None:
+    """Wait until rank 0 is gone, which the peers of a collective may never notice."""
+    with contextlib.suppress(OSError), socket.create_connection(_address()) as connection:
+        connection.recv(1)  # the store says nothing to who asks nothing
+    os._exit(0)  # it was rank 0's to report
+
+
 def _join(store: TCPStore, backend: str, wait_s: float) -> None:
     """Make the process group that accelerate and vLLM then use."""
-    if _address()[0] in ("127.0.0.1", "localhost"):
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a machine's name need not resolve
+    if interface := _interface_to(_address()[0]):
+        # By default gloo takes the one that the machine's own name leads to, if to any: often it is the loopback.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
     let_cpu_ranks_load()
     group_store = PrefixStore("rrr/group", store)
     distributed.init_process_group(
@@ -137,8 +152,26 @@ def _join(store: TCPStore, backend: str, wait_s: float) -> None:
     )
 
 
+def _settle_s() -> float:
+    """How long to wait for the cause of an error that may be another rank's."""
+    return _SETTLE_NODES_S if _on_several_nodes() else _SETTLE_S
+
+
+def _on_several_nodes() -> bool:
+    return local_world_size() < world_size()
+
+
 def _address() -> tuple[str, int]:
     return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+
+
+def _interface_to(host: str) -> str | None:
+    """The network interface by which this machine reaches ``host``, or which is ``host``'s own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, 1))  # sends nothing
+        address = probe.getsockname()[0]
+    found = psutil.net_if_addrs().items()
+    return next((name for name, addresses in found if address in [each.address for each in addresses]), None)
 
 
 def _run(work: Callable[[], dict[str, Any]], done: "Future[dict[str, Any]]") -> None:

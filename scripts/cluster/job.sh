@@ -1,0 +1,3 @@
+#!/bin/bash
+# A batch script that runs its arguments.
+exec "$@"

@@ -13,6 +13,7 @@ import { checkEarlier } from '../run/attempt.ts';
 import { makeDirectory } from '../run/directory.ts';
 import { replaceFile } from '../run/files.ts';
 import { lockRun } from '../run/lock.ts';
+import { readManifest } from '../run/manifest.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
 import type { JobRecord } from '../run/records.ts';
 import type { Plan } from '../stages/plan.ts';
@@ -49,7 +50,8 @@ export async function runSubmit(context: Context, options: SubmitOptions): Promi
 
   const flags = options.acceptVersions ? ['--accept-versions'] : [];
   const args = [command, '-c', paths.jobConfig, '--run', paths.run, '--resume', ...flags];
-  const script = renderScript({ config, paths, program: [process.execPath, program], args, cwd });
+  const fetched = Object.keys(readManifest(paths)?.hub ?? {}).length > 0;
+  const script = renderScript({ config, paths, program: [process.execPath, program], args, cwd, fetched });
   const sbatch = [...SBATCH, paths.jobScript];
   if (options.dryRun) {
     const text = `${script}\nwould be written to ${paths.jobScript}, and submitted with\n  ${sbatch.map(quoteWord).join(' ')}`;

@@ -11,9 +11,11 @@ export interface ScriptRequest {
   program: readonly string[];
   args: readonly string[];
   cwd: string;
+  /** What the run needs of the hub has been fetched. */
+  fetched: boolean;
 }
 
-export function renderScript({ config, paths, program, args, cwd }: ScriptRequest): string {
+export function renderScript({ config, paths, program, args, cwd, fetched }: ScriptRequest): string {
   const { slurm } = config.launch;
   const words = (list: readonly string[]) => list.map(quoteWord).join(' ');
   return `#!/bin/bash
@@ -32,7 +34,7 @@ ahead=
 trap 'ahead=--ahead; [ -z "$pid" ] || kill -TERM "$pid"' USR1
 trap '[ -z "$pid" ] || kill -TERM "$pid"' TERM
 
-set -e # a line of launch.slurm.setup that fails ends the job
+${fetched ? 'export HF_HUB_OFFLINE=1 # rrr fetch got what this run needs\n' : ''}set -e # a line of launch.slurm.setup that fails ends the job
 ${slurm.setup.map((line) => `${line}\n`).join('')}log=$("\${rrr[@]}" attempt begin "$run")
 set +e
 

@@ -14,7 +14,7 @@ import { makeConfig, temporaryFolder } from '../workers/harness.ts';
 
 const { launch } = configSchema.parse({ model: { name: 'a/b' }, data: { source: 'generator' } });
 
-function render(slurm: Partial<typeof launch.slurm>, run = '/runs/a') {
+function render(slurm: Partial<typeof launch.slurm>, run = '/runs/a', fetched = false) {
   const config = makeConfig({ launch: { kind: 'slurm', slurm: { ...launch.slurm, ...slurm } } });
   const args = ['run', '-c', `${run}/job/config.yaml`, '--run', run, '--resume'];
   return renderScript({
@@ -23,6 +23,7 @@ function render(slurm: Partial<typeof launch.slurm>, run = '/runs/a') {
     program: ['/bin/node', '/rrr/dist/main.js'],
     args,
     cwd: '/home/me',
+    fetched,
   });
 }
 
@@ -48,6 +49,12 @@ test('defaults: whole nodes; a path with a space and a %; gres as it is written'
   const options = (script: string) => script.match(/^#SBATCH .*/gm);
   expect(options(render({}, '/my runs/50%'))).toMatchSnapshot();
   expect(options(render({ gres: 'gpu:h100:4', gpus_per_node: 4 }))).toContain('#SBATCH --gres=gpu:h100:4');
+});
+
+test('what was fetched is not asked for again; a line of setup may say otherwise', () => {
+  const script = render({ setup: ['unset HF_HUB_OFFLINE'] }, '/runs/a', true);
+  expect(script).toMatch(/^export HF_HUB_OFFLINE=1 [\s\S]*^unset HF_HUB_OFFLINE$/m);
+  expect(render({})).not.toContain('HF_HUB_OFFLINE');
 });
 
 test('bash reads it', async () => {

@@ -26,7 +26,7 @@ const restarted = (why) => new RegExp(`^sampler-1: ${why}.*; starting it again \
  */
 async function strikeWorker({ run, env }, signal, why, options = {}) {
   const rrr = await run.startWorking({ ...options, env });
-  run.strike({ pid: (await findOn('n2', WORKER)).pid, signal });
+  run.strike({ pid: (await findWorker(run)).pid, signal });
   return run.goesOn(rrr, restarted(why));
 }
 
@@ -40,6 +40,17 @@ async function strikeRrr({ run, env }, signal, others = async () => []) {
   const rrr = await run.startWorking({ env });
   run.strike(...(await others(run)), { pid: rrr.pid, signal });
   return run.resumes(rrr, signal === 'SIGKILL' ? signal : 130, env);
+}
+
+/**
+ * The worker on the second node, which has calls by now.
+ * @param {FaultRun} run
+ */
+async function findWorker(run) {
+  await until('sampler-1', () =>
+    run.events().some(({ worker, event }) => worker === 'sampler-1' && event === 'ready'),
+  );
+  return findOn('n2', WORKER);
 }
 
 /** @type {Record<string, Row>} */
@@ -68,7 +79,7 @@ export const ROWS = {
     }),
   'step cancelled': async ({ run, job, env }) => {
     const rrr = await run.startWorking({ env });
-    await findOn('n2', WORKER);
+    await findWorker(run);
     const step = (await stepsOf(job)).find(({ name }) => name === 'sampler-1');
     run.struckAt = Date.now();
     await slurm('scancel', String(step?.id));
@@ -77,7 +88,7 @@ export const ROWS = {
   },
   'rrr SIGKILLed': (where) => strikeRrr(where, 'SIGKILL'),
   'rrr SIGKILLed, a worker is deaf': (where) =>
-    strikeRrr(where, 'SIGKILL', async () => [{ pid: (await findOn('n2', WORKER)).pid, signal: 'SIGSTOP' }]),
+    strikeRrr(where, 'SIGKILL', async (run) => [{ pid: (await findWorker(run)).pid, signal: 'SIGSTOP' }]),
   'rrr and the guardians of srun at once': (where) =>
     strikeRrr(where, 'SIGKILL', async (run) =>
       run.processes().filter(({ command }) => / --program srun /.test(command)),

@@ -7,6 +7,7 @@
 //   node scripts/cluster/test.mjs lost       only the rows with one of these words in their name; stages: only all stages
 //
 // The last line is JSON: {"nodes", "stages_ok", "same_failures", "weights_differ_by", "faults": {"rows", "ok"}, "left"}.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultRun } from '../faults/run.mjs';
 import { walkJobs } from './jobs.mjs';
 import { allocate, processesOn, release, slurm, stepsOf } from './operator.mjs';
@@ -67,7 +68,12 @@ async function walk(name, row, unbroken) {
       return { ok: false, outcome: 'not staged', shown, seconds: NaN, left: run.processes() };
     }
   });
-  const steps = (await Promise.all(jobs.map(stepsOf))).flat();
+  let steps;
+  // Slurm tells of a step a little longer than its processes live.
+  for (const end = Date.now() + 10_000; ; await sleep(200)) {
+    steps = (await Promise.all(jobs.map(stepsOf))).flat();
+    if (steps.length === 0 || Date.now() > end) break;
+  }
   for (const job of jobs) await release(job);
   const { ok, outcome, shown, seconds, left } = result;
   const leftovers = left.length + steps.length;

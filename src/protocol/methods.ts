@@ -183,7 +183,7 @@ export const dataStatsResult = z.object({
 });
 export type DataStatsResult = z.output<typeof dataStatsResult>;
 
-/** Events of train {failures, output, resume, accept_versions}. */
+/** Events of train {failures, output, resume, last_step: of whose event is known, accept_versions}. */
 export const trainEvent = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('step'),

@@ -47,7 +47,7 @@ class Told:
         return control.should_save, control.should_training_stop
 
     def log(self, logs: dict[str, Any], *, first: bool = True) -> None:
-        state: Any = SimpleNamespace(global_step=3, max_steps=4, is_world_process_zero=first)
+        state: Any = SimpleNamespace(global_step=3, max_steps=4, is_world_process_zero=first, log_history=[{}])
         self.callback.on_log(None, state, None, logs=logs)  # type: ignore[arg-type]
 
 

@@ -58,21 +58,24 @@ def run_training(
     output: Path,
     *,
     resume: bool = False,
+    last_step: int | None = None,
     on_event: Callable[[dict[str, Any], Call], None] = lambda _event, _call: None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Train in this process. Returns the result and the events; the events so far are in ``error.events`` of errors."""
     with patch.dict(os.environ):  # a trainer sets its rank, its port and where trackers write
-        return _train(parse_config(config), failures, output, resume, on_event)
+        params = {"failures": str(failures), "output": str(output), "resume": resume}
+        return _train(
+            parse_config(config), params if last_step is None else {**params, "last_step": last_step}, on_event
+        )
 
 
 def _train(
-    config: Config, failures: Path, output: Path, resume: bool, on_event: Callable[[dict[str, Any], Call], None]
+    config: Config, params: dict[str, Any], on_event: Callable[[dict[str, Any], Call], None]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     prepare_environment(1)
     from rrr_workers.training.run import train
 
     events: list[dict[str, Any]] = []
-    params = {"failures": str(failures), "output": str(output), "resume": resume}
 
     def emit(event: Any) -> None:
         json.dumps(event, allow_nan=False)

@@ -155,6 +155,7 @@ async function trainOnce(job: StageJob, events: TrainEvents, resume: boolean): P
     failures: paths.failures,
     output: paths.stage('train'),
     resume,
+    last_step: events.lastStep,
     accept_versions: job.options.acceptVersions === true,
   };
   const onEvent = (value: unknown) => {

@@ -1,10 +1,13 @@
 """What the trainer tells the command line while it runs (trainEvent of src/protocol/methods.ts), and when it stops."""
 
+import json
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from rrr_workers.errors import CallFailed
 from rrr_workers.runtime.role import Call
@@ -24,6 +27,17 @@ _FIELDS = {
     "reflection_truncated": "completions/clipped_ratio",
     "logprob_difference": "logprob_difference",
 }
+#: Of an entry of the trainer state's log history: the event that told of the step.
+_EVENT = "rrr_event"
+
+
+def missed_steps(checkpoint: Path, last_step: int) -> list[dict[str, Any]]:
+    """The events of the steps after ``last_step`` that ``checkpoint`` comes after.
+
+    A trainer whose command line is killed still finishes its step and saves it, when nobody hears of the step any more.
+    """
+    history = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())["log_history"]
+    return [entry[_EVENT] for entry in history if _EVENT in entry and entry["step"] > last_step]
 
 
 class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -79,5 +93,7 @@ class Events(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
                 )
         seconds = time.monotonic() - self._begun
         timing = {"tokens_per_second": self._tokens / seconds, "seconds": seconds}
-        self._call.emit({"kind": "step", "step": state.global_step, **values, **timing})
+        event = {"kind": "step", "step": state.global_step, **values, **timing}
+        state.log_history[-1][_EVENT] = event
+        self._call.emit(event)
         self._call.progress("training", state.global_step, state.max_steps)

@@ -22,6 +22,7 @@ from rrr_workers.training import group, lora, preflight
 from rrr_workers.training.base_card import describe_base
 from rrr_workers.training.checkpoints import STAGING, complete_checkpoints, step_of
 from rrr_workers.training.config import grpo_config, prompts_per_step
+from rrr_workers.training.events import missed_steps
 from rrr_workers.training.failures import load_failures, training_order
 from rrr_workers.training.model_files import save_model
 from rrr_workers.training.rollout import Rollout
@@ -36,7 +37,7 @@ def train(
     day: date | None = None,
     on_first_step: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Answer ``train {failures, output, resume, accept_versions}``; returns ``trainResult``.
+    """Answer ``train {failures, output, resume, last_step, accept_versions}``; returns ``trainResult``.
 
     Blocks until the run ends or is stopped. Of several ranks all do this, and rank 0's call tells of it.
     ``on_first_step``: called when all is loaded, before the first step.
@@ -45,6 +46,9 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     checkpoints, model = output / "checkpoints", output / "model"
     last = _last_checkpoint(checkpoints, resume=call.params["resume"])
+    if last:
+        for event in missed_steps(last, call.params.get("last_step", step_of(last))):
+            call.emit(event)
     if last and model.exists() and step_of(last) == config.train.steps:
         return {"step": config.train.steps, "stopped": False, "model": str(model)}
     if group.rank() == 0:

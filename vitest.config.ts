@@ -7,5 +7,7 @@ export default defineConfig({
     globalSetup: 'test/build.ts',
     // Most tests start real processes, which a busy machine slows tenfold.
     testTimeout: 60_000,
+    // They mostly wait for them.
+    maxWorkers: 2,
   },
 });

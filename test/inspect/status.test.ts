@@ -25,8 +25,12 @@ const sum = (kinds: Record<string, number>) =>
   Object.values(kinds).reduce((total, count) => total + count, 0);
 
 test('while it runs, after kill -9, and when it is finished', { timeout: 120_000 }, async () => {
-  const { start, status, paths } = makeHome();
-  const build = start(['build-failures', '-c', 'a.yaml'], { FAKE_DELAY_S: '0.25' });
+  const { cwd, start, status, paths } = makeHome();
+  // The second half waits for as long as there is a config: the run can't end before the worker is there again.
+  const build = start(['build-failures', '-c', 'a.yaml'], {
+    FAKE_DELAY_S: '0.25',
+    FAKE_HOLD: join(cwd, 'a.yaml'),
+  });
   onTestFinished(() => void build.kill('SIGKILL'));
   const until = (check: (now: RunStatus) => void) =>
     vi.waitFor(

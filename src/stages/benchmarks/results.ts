@@ -14,7 +14,9 @@ export type Model = (typeof MODELS)[number];
 /** Of a finished stage; in the order of benchmarks.tasks. */
 export async function readForgetting(paths: RunPaths): Promise<Forgetting[]> {
   const { benchmarks } = readJson(paths.stageConfig('benchmarks')) as Config;
-  return compareBenchmarks(await Promise.all(benchmarks.tasks.map((task) => readBenchmark(task, paths))));
+  const read: BenchmarkItems[] = [];
+  for (const task of benchmarks.tasks) read.push(await readBenchmark(task, paths));
+  return compareBenchmarks(read);
 }
 
 async function readBenchmark(task: string, paths: RunPaths): Promise<BenchmarkItems> {

@@ -10,7 +10,7 @@
 // or stops with an error that has cause, last log lines and cure; and that ten seconds later none of its processes is left.
 // The last line is JSON, {"faults", "ok"}; the exit code is 1 where a promise is broken.
 import { FAKE_ROWS, SEED, VLLM_ROWS } from './faults/rows.mjs';
-import { FaultRun } from './faults/run.mjs';
+import { withRun } from './faults/run.mjs';
 
 /** @import { Stage } from './faults/rows.mjs' */
 /** @import { Engine } from './faults/types.ts' */
@@ -23,30 +23,6 @@ const MATRIX = [
 const words = process.argv.slice(2);
 const quick = words.includes('--quick');
 const wanted = words.filter((word) => !word.startsWith('--'));
-
-/** @type {Set<FaultRun>} */
-const open = new Set();
-process.on('exit', () => {
-  for (const run of open) run.close();
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-
-/**
- * @template T
- * @param {Engine} engine
- * @param {string | undefined} unbroken
- * @param {(run: FaultRun) => Promise<T>} work
- */
-async function withRun(engine, unbroken, work) {
-  const run = new FaultRun(engine, unbroken);
-  open.add(run);
-  try {
-    return await work(run);
-  } finally {
-    open.delete(run);
-    run.close();
-  }
-}
 
 /**
  * The digests of a run with one worker that nothing happens to.

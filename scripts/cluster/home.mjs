@@ -2,22 +2,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { kill } from '../faults/processes.mjs';
-import { processesOn, slurm } from './operator.mjs';
+import { slurm } from './operator.mjs';
 
 /** @param {string} path */
 const repository = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -225,29 +215,4 @@ export class JobHome {
     }
     rmSync(this.#cwd, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-/**
- * The node of a job is gone at once, as when its power fails, with the daemons that watched the job: they can't tell of its
- * end. Slurm is told, which else finds out in SlurmdTimeout.
- * @param {string} node
- * @param {number} job its only one
- */
-export async function loseNode(node, job) {
-  const folder = dirname(process.env.SLURM_CONF ?? '');
-  const stepds = readdirSync('/proc').filter((entry) => {
-    try {
-      // Its title has taken the place of its environment.
-      const title = readFileSync(`/proc/${entry}/cmdline`, 'latin1');
-      return (
-        title.startsWith(`slurmstepd: [${job}.`) && readlinkSync(`/proc/${entry}/cwd`).startsWith(folder)
-      );
-    } catch {
-      return false; // gone, or no process
-    }
-  });
-  const pids = [...stepds.map(Number), ...processesOn(node).map(({ pid }) => pid)];
-  for (const signal of /** @type {const} */ (['SIGSTOP', 'SIGKILL']))
-    kill(...pids.map((pid) => ({ pid, signal })));
-  await slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=lost');
 }

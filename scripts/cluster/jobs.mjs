@@ -1,8 +1,8 @@
 // What rrr submit, status, logs and cancel promise of a job: one row each, of which test.mjs makes a table.
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { JobHome, loseNode } from './home.mjs';
-import { bringNode, slurm } from './operator.mjs';
+import { JobHome } from './home.mjs';
+import { bringNode, loseNode, slurm } from './operator.mjs';
 
 /** @typedef {() => Promise<string>} Row what became of it; throws where a promise is broken */
 
@@ -41,6 +41,17 @@ async function countsToTheEnd(home, attempts = 2) {
   return `counted to 20 in ${attempts} attempt${attempts === 1 ? '' : 's'}, nothing lost or twice`;
 }
 
+/**
+ * A job that takes all nodes of a partition; its id.
+ * @param {string} partition
+ * @param {string} command
+ */
+async function fill(partition, command) {
+  const nodes = await slurm('sinfo', '-h', '-p', partition, '-o', '%D');
+  const options = ['-p', partition, '-N', nodes, '--exclusive', '-o', '/dev/null'];
+  return slurm('sbatch', '--parsable', ...options, '--wrap', command);
+}
+
 /** @type {Record<string, Row>} */
 const QUICK = {
   'time limit, twice': () =>
@@ -69,18 +80,7 @@ const QUICK = {
     }),
   'queue full': () =>
     withHome(['toy', {}], async (home) => {
-      const nodes = (await slurm('sinfo', '-h', '-p', 'main', '-o', '%D')).trim();
-      const blocker = await slurm(
-        'sbatch',
-        '--parsable',
-        '-o',
-        '/dev/null',
-        '-N',
-        nodes,
-        '--exclusive',
-        '--wrap',
-        'sleep 300',
-      );
+      const blocker = await fill('main', 'sleep 300');
       try {
         await home.submit();
         const waiting = await home.until('a reason', ({ job }) =>
@@ -142,7 +142,8 @@ const QUICK = {
       const job = await home.submit();
       const { job: running } = await home.beyond();
       const node = running.slurm.nodes;
-      await loseNode(node, job);
+      loseNode(node, job);
+      await slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=lost'); // not only in SlurmdTimeout
       try {
         await home.startsAgain(job);
         return await countsToTheEnd(home);
@@ -164,20 +165,7 @@ const QUICK = {
     return withHome(['toy', { env: SLOW, sets: ['launch.slurm.partition=low'] }], async (home) => {
       const job = await home.submit();
       await home.beyond();
-      const nodes = (await slurm('sinfo', '-h', '-p', 'high', '-o', '%D')).trim();
-      const higher = await slurm(
-        'sbatch',
-        '--parsable',
-        '-o',
-        '/dev/null',
-        '-p',
-        'high',
-        '-N',
-        nodes,
-        '--exclusive',
-        '--wrap',
-        'true',
-      );
+      const higher = await fill('high', 'true');
       home.jobs.add(higher);
       await home.startsAgain(job);
       return countsToTheEnd(home);

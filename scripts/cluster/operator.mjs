@@ -1,7 +1,8 @@
 // The hands of a cluster's operator: jobs, nodes, and what runs on them.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kill, until } from '../faults/processes.mjs';
 
@@ -70,12 +71,34 @@ export function processesOn(node) {
 }
 
 /**
- * The node is gone at once, as when its power fails. Slurm finds out in SlurmdTimeout.
- * @param {string} node
+ * The daemons that watch a job, which processesOn can't tell: their titles have taken the place of their environments.
+ * @param {number} job
  */
-export function loseNode(node) {
+function daemonsOf(job) {
+  const folder = dirname(process.env.SLURM_CONF ?? '');
+  const found = readdirSync('/proc').filter((entry) => {
+    try {
+      const title = readFileSync(`/proc/${entry}/cmdline`, 'latin1');
+      return (
+        title.startsWith(`slurmstepd: [${job}.`) && readlinkSync(`/proc/${entry}/cwd`).startsWith(folder)
+      );
+    } catch {
+      return false; // gone, or no process
+    }
+  });
+  return found.map((entry) => ({ pid: Number(entry) }));
+}
+
+/**
+ * The node is gone at once, as when its power fails. Slurm finds out in SlurmdTimeout. `job`: its only one, whose daemons
+ * can't tell of its end either.
+ * @param {string} node
+ * @param {number} [job]
+ */
+export function loseNode(node, job) {
+  const processes = [...(job === undefined ? [] : daemonsOf(job)), ...processesOn(node)];
   for (const signal of /** @type {const} */ (['SIGSTOP', 'SIGKILL']))
-    kill(...processesOn(node).map(({ pid }) => ({ pid, signal })));
+    kill(...processes.map(({ pid }) => ({ pid, signal })));
 }
 
 /** @param {string} node */

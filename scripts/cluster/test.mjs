@@ -8,42 +8,17 @@
 //
 // The last line is JSON: {"nodes", "stages_ok", "same_failures", "weights_differ_by", "faults": {"rows", "ok"}, "left"}.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FaultRun } from '../faults/run.mjs';
+import { withRun } from '../faults/run.mjs';
 import { walkJobs } from './jobs.mjs';
 import { allocate, processesOn, release, slurm, stepsOf } from './operator.mjs';
 import { ROWS } from './rows.mjs';
 import { runStages } from './stages.mjs';
 
-/** @import { Engine, Outcome } from '../faults/types.ts' */
 /** @import { Row } from './rows.mjs' */
 
 const words = process.argv.slice(2);
 const short = words.includes('--short');
 const wanted = words.filter((word) => !word.startsWith('--'));
-
-/** @type {Set<FaultRun>} */
-const open = new Set();
-process.on('exit', () => {
-  for (const run of open) run.close();
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-
-/**
- * @template T
- * @param {Engine} engine
- * @param {string | undefined} unbroken
- * @param {(run: FaultRun) => Promise<T>} work
- */
-async function withRun(engine, unbroken, work) {
-  const run = new FaultRun(engine, unbroken);
-  open.add(run);
-  try {
-    return await work(run);
-  } finally {
-    open.delete(run);
-    run.close();
-  }
-}
 
 /**
  * @param {string} name

@@ -271,3 +271,28 @@ function errorOf(stderr) {
   const first = lines.findIndex((line) => /^(error|bug): |^interrupted/.test(line));
   return first === -1 ? lines.slice(-1) : lines.slice(first);
 }
+
+/** @type {Set<FaultRun>} */
+const open = new Set();
+process.on('exit', () => {
+  for (const run of open) run.close();
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/**
+ * A run for as long as `work` takes; also where the program is ended meanwhile, nothing of it is left.
+ * @template T
+ * @param {Engine} engine
+ * @param {string | undefined} unbroken
+ * @param {(run: FaultRun) => Promise<T>} work
+ */
+export async function withRun(engine, unbroken, work) {
+  const run = new FaultRun(engine, unbroken);
+  open.add(run);
+  try {
+    return await work(run);
+  } finally {
+    open.delete(run);
+    run.close();
+  }
+}

@@ -1,7 +1,7 @@
 /** RUN/job: which job was submitted, and what became of its attempts. */
 import { existsSync } from 'node:fs';
 import { readRecord, replaceJson } from '../run/files.ts';
-import { Journal, readLines } from '../run/journal.ts';
+import { Journal, readRecords } from '../run/journal.ts';
 import type { RunPaths } from '../run/paths.ts';
 import { type AttemptEvent, attemptEvent, type JobRecord, jobRecord } from '../run/records.ts';
 
@@ -14,10 +14,8 @@ export function writeJobRecord({ jobRecord: path }: RunPaths, record: JobRecord)
   replaceJson(path, record);
 }
 
-export async function readAttempts({ jobAttempts }: RunPaths): Promise<AttemptEvent[]> {
-  const events: AttemptEvent[] = [];
-  for await (const line of readLines(jobAttempts)) events.push(attemptEvent.parse(line));
-  return events;
+export function readAttempts({ jobAttempts }: RunPaths): Promise<AttemptEvent[]> {
+  return readRecords(jobAttempts, attemptEvent);
 }
 
 export async function appendAttempt({ jobAttempts }: RunPaths, event: AttemptEvent): Promise<void> {

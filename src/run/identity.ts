@@ -48,10 +48,13 @@ function isThere(path: string): boolean {
 /** A stage asks several times, and data may be large. By path, size and time of the last change. */
 const known = new Map<string, string>();
 
-function hashFile(path: string): string {
+const hashFile = (path: string) => `sha256 ${sha256Of(path)}`;
+
+/** Of a file's content, in hex. */
+export function sha256Of(path: string): string {
   const { size, mtimeMs } = statSync(path);
   const key = `${path} ${size} ${mtimeMs}`;
-  const hash = known.get(key) ?? `sha256 ${readHash(path)}`;
+  const hash = known.get(key) ?? readHash(path);
   known.set(key, hash);
   return hash;
 }

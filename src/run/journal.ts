@@ -14,6 +14,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
+import type { z } from 'zod';
 import { RunError, withPath } from '../errors.ts';
 import { encodeLine, LineDecoder } from '../protocol/jsonl.ts';
 import { parseQuery, type Query } from '../protocol/methods.ts';
@@ -115,6 +116,13 @@ export class Journal {
 /** The whole lines of a JSON lines file, parsed. */
 export async function* readLines(path: string): AsyncGenerator<unknown> {
   for await (const { text, line } of scanLines(path)) yield parse(text, path, line);
+}
+
+/** The records of a JSON lines file, all at once; none where the file isn't there. */
+export async function readRecords<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
+  const records: T[] = [];
+  for await (const line of readLines(path)) records.push(schema.parse(line));
+  return records;
 }
 
 /** The queries of RUN/data/train.jsonl or test.jsonl; none where the file isn't there. */

@@ -2,19 +2,18 @@
  * RUN/train/model/README.md, and RUN/train/adapter/README.md with LoRA. `rrr train` writes them as it leaves the models, every
  * report of the run again with its results, unless somebody has made the file their own.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { resolvedConfigSchema } from '../config/schema.ts';
 import { prepareResult, trainEvent } from '../protocol/methods.ts';
 import { type BaseFacts, MARK, renderCard } from '../report/card.ts';
 import type { Report } from '../report/report.ts';
 import { readJson, readRecord, replaceFile } from '../run/files.ts';
-import { readLines } from '../run/journal.ts';
+import { sha256Of } from '../run/identity.ts';
+import { readLines, readRecords } from '../run/journal.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { RunPaths } from '../run/paths.ts';
-import { failuresSummary, trainSummary, workerEvent } from '../run/records.ts';
+import { failuresSummary, trainSummary, type WorkerEvent, workerEvent } from '../run/records.ts';
 
 /** `evaluation`: null where a model has just been made. */
 export async function writeCards(paths: RunPaths, evaluation: Report | null): Promise<void> {
@@ -28,10 +27,10 @@ export async function writeCards(paths: RunPaths, evaluation: Report | null): Pr
     config: resolvedConfigSchema.parse(readJson(paths.stageConfig('train'))),
     base: await readBase(paths),
     data: readRecord(paths.dataSummary, prepareResult),
-    hashes: { train: await hashFile(paths.trainQueries), test: await hashFile(paths.testQueries) },
+    hashes: { train: sha256Of(paths.trainQueries), test: sha256Of(paths.testQueries) },
     failures: readRecord(paths.failuresSummary, failuresSummary),
     training,
-    versions: await readVersions(paths),
+    versions: versionsOf(await readRecords(paths.workerEvents, workerEvent)),
     rrr: training.rrr ?? { version: readManifest(paths)?.rrr_version ?? 'unknown', commit: null },
     evaluation,
   };
@@ -57,17 +56,8 @@ async function readBase({ trainEvents }: RunPaths): Promise<BaseFacts | null> {
 }
 
 /** What the workers said of themselves when they started. */
-export async function readVersions({ workerEvents }: RunPaths): Promise<Record<string, string>> {
+export function versionsOf(events: readonly WorkerEvent[]): Record<string, string> {
   const versions: Record<string, string> = {};
-  for await (const line of readLines(workerEvents)) {
-    const event = workerEvent.parse(line);
-    if (event.event === 'hello') Object.assign(versions, event.versions);
-  }
+  for (const event of events) if (event.event === 'hello') Object.assign(versions, event.versions);
   return versions;
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }

@@ -4,7 +4,7 @@ import { RunError } from '../../errors.ts';
 import { type BenchmarkItems, compareBenchmarks } from '../../report/forgetting.ts';
 import type { Forgetting } from '../../report/report.ts';
 import { readJson } from '../../run/files.ts';
-import { readLines } from '../../run/journal.ts';
+import { readRecords } from '../../run/journal.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { type BenchmarkItem, benchmarkItem } from '../../run/records.ts';
 
@@ -20,8 +20,8 @@ export async function readForgetting(paths: RunPaths): Promise<Forgetting[]> {
 }
 
 async function readBenchmark(task: string, paths: RunPaths): Promise<BenchmarkItems> {
-  const before = await readItems(paths.benchmarkItems('base', task));
-  const after = await readItems(paths.benchmarkItems('trained', task));
+  const before = await readRecords(paths.benchmarkItems('base', task), benchmarkItem);
+  const after = await readRecords(paths.benchmarkItems('trained', task), benchmarkItem);
   const ids = new Set(before.map(({ id }) => id));
   if (before.length !== after.length || !after.every(({ id }) => ids.has(id))) {
     throw new RunError(`${task}: the two models were asked different items: its data changed in between`, {
@@ -29,10 +29,4 @@ async function readBenchmark(task: string, paths: RunPaths): Promise<BenchmarkIt
     });
   }
   return { task, before, after };
-}
-
-async function readItems(path: string): Promise<BenchmarkItem[]> {
-  const items: BenchmarkItem[] = [];
-  for await (const line of readLines(path)) items.push(benchmarkItem.parse(line));
-  return items;
 }

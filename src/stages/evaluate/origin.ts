@@ -1,10 +1,10 @@
 /** Where a run comes from: what it was made by, and where its config is not the default. */
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type Config, configSchema } from '../../config/schema.ts';
 import type { ConfigChange, Origin } from '../../report/report.ts';
 import { flatten } from '../../run/fingerprint.ts';
+import { sha256Of } from '../../run/identity.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import type { Manifest, WorkerEvent } from '../../run/records.ts';
 
@@ -22,7 +22,7 @@ export function describeOrigin(
     machine: machine ?? null,
     engines: enginesOf(workers),
     prompts,
-    hashes: Object.fromEntries(files.map((path) => [relative(paths.run, path), hash(path)])),
+    hashes: Object.fromEntries(files.map((path) => [relative(paths.run, path), sha256Of(path)])),
     changes: changesOf(config),
   };
 }
@@ -36,8 +36,6 @@ function enginesOf(workers: readonly WorkerEvent[]): string[] {
   });
   return [...new Set(said)];
 }
-
-const hash = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** What the schema says where a config says nothing but what it must. */
 function changesOf(config: Config): ConfigChange[] {

@@ -1,16 +1,15 @@
 /** A run's files as what its report follows from. */
-import type { z } from 'zod';
 import { resolvedConfigSchema } from '../../config/schema.ts';
 import { UserError } from '../../errors.ts';
-import { prepareResult, trainEvent } from '../../protocol/methods.ts';
+import { prepareResult, type Query, trainEvent } from '../../protocol/methods.ts';
 import type { ReportInput } from '../../report/report.ts';
 import { readJson } from '../../run/files.ts';
-import { readLines, readQueries } from '../../run/journal.ts';
+import { readQueries, readRecords } from '../../run/journal.ts';
 import { readManifest } from '../../run/manifest.ts';
 import type { RunPaths } from '../../run/paths.ts';
 import { evalRecord, type StageRecord, tally, workerEvent } from '../../run/records.ts';
 import { readForgetting } from '../benchmarks/results.ts';
-import { readVersions } from '../card.ts';
+import { versionsOf } from '../card.ts';
 import { describeOrigin } from './origin.ts';
 
 /**
@@ -29,19 +28,19 @@ export async function readRun(paths: RunPaths, { unfinished = false } = {}): Pro
   const config = resolvedConfigSchema.parse(readJson(paths.stageConfig('eval')));
   // Where another run's model is evaluated, the failures and the training of this run say nothing about it.
   const own = config.eval.model === undefined;
-  const workers = await readAll(paths.workerEvents, workerEvent);
+  const workers = await readRecords(paths.workerEvents, workerEvent);
   return {
     rrr: manifest.rrr_version,
-    versions: await readVersions(paths),
+    versions: versionsOf(workers),
     hub: manifest.hub ?? {},
     seconds: Object.fromEntries(stages.map(([stage, record]) => [stage, record.seconds])),
     config,
     trainedModel: config.eval.model ?? paths.trainedModel,
     data: prepareResult.parse(data),
-    tallies: own ? await readAll(paths.tallies, tally) : [],
-    events: own ? await readAll(paths.trainEvents, trainEvent) : [],
-    queries: await collect(readQueries(paths.testQueries)),
-    records: await readAll(paths.evalJournal, evalRecord),
+    tallies: own ? await readRecords(paths.tallies, tally) : [],
+    events: own ? await readRecords(paths.trainEvents, trainEvent) : [],
+    queries: await readAllQueries(paths.testQueries),
+    records: await readRecords(paths.evalJournal, evalRecord),
     unfinished: evaluation.status !== 'finished',
     origin: describeOrigin(paths, manifest, config, workers),
     forgetting: isFinished(manifest.stages.benchmarks) ? await readForgetting(paths) : [],
@@ -50,12 +49,8 @@ export async function readRun(paths: RunPaths, { unfinished = false } = {}): Pro
 
 const isFinished = (stage: StageRecord | undefined) => stage?.status === 'finished';
 
-async function readAll<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
-  return (await collect(readLines(path))).map((line) => schema.parse(line));
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
+async function readAllQueries(path: string): Promise<Query[]> {
+  const queries: Query[] = [];
+  for await (const query of readQueries(path)) queries.push(query);
+  return queries;
 }

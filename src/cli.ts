@@ -1,5 +1,4 @@
 /** The command line as declared to commander. Each command's code is loaded only when it runs: --help stays instant. */
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { AttemptEndOptions } from './commands/attempt.ts';
 import type { CancelOptions } from './commands/cancel.ts';
@@ -18,6 +17,7 @@ import type { SubmitOptions } from './commands/submit.ts';
 import type { TaskCheckOptions } from './commands/task-check.ts';
 import type { TryOptions } from './commands/try.ts';
 import { STACKS } from './launch/environment.ts';
+import { rrrVersion } from './run/rrr-version.ts';
 import { findStage, RUN_STAGES, STAGES } from './stages/table.ts';
 import type { Context, Outcome } from './terminal/context.ts';
 import { EXIT_CODES, showExamples } from './terminal/examples.ts';
@@ -41,7 +41,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
 
   const program = new Command('rrr')
     .description('Reflect, Retry, Reward: teach a language model to reflect on tasks you can only check.')
-    .version(readVersion())
+    .version(rrrVersion())
     .exitOverride()
     .helpCommand('help [command]', 'the options of a command');
 
@@ -240,7 +240,7 @@ export async function runCli(context: Context): Promise<Outcome | undefined> {
     .action(runs<[ConfigOptions]>(async () => (await import('./commands/data-stats.ts')).runDataStats));
 
   program.command('version', { hidden: true }).action(async () => {
-    outcome = { text: readVersion(), json: { version: readVersion() } };
+    outcome = { text: rrrVersion(), json: { version: rrrVersion() } };
   });
 
   // What the batch script of `rrr submit` calls.
@@ -308,8 +308,4 @@ function parseNumber(text: string): number {
 function collectNumbers(text: string, previous: Record<string, number> = {}): Record<string, number> {
   const [name = '', value] = text.split('=', 2);
   return { ...previous, [name]: parseNumber(value ?? '') };
-}
-
-function readVersion(): string {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 }

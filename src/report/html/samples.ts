@@ -1,8 +1,8 @@
 /** The browser over all samples: its form and its empty places, which the page's script (page/) fills. */
 import { modelLabel } from '../arms.ts';
 import type { DecodingReport } from '../report.ts';
+import { CHANGES } from '../samples/criteria.ts';
 import type { EmbeddedIndex } from '../samples/embedded.ts';
-import { CHANGES } from '../tables/comparisons.ts';
 import { type Html, html } from './tag.ts';
 
 type Option = readonly [value: string, text: string];

@@ -1,9 +1,7 @@
 /** Which cases meet the criteria: by the columns alone, in a few milliseconds for tens of thousands. */
-import { type Criteria, PARTS, type Part } from '../samples/criteria.ts';
+import { CHANGES, type Criteria, PARTS, type Part } from '../samples/criteria.ts';
 import type { ArmColumns, EmbeddedIndex } from '../samples/embedded.ts';
 
-/** As in tables/comparisons.ts: the number of a change in the column, less one. */
-const CHANGES = ['both', 'lost', 'won', 'neither'];
 const CUT = { first: 1, reflection: 2, retry: 4 } as const;
 
 /** Numbers of the cases, in their order. `criteria.text` is not looked at. */
@@ -13,7 +11,7 @@ export function filterCases(index: EmbeddedIndex, criteria: Criteria): number[] 
   const wanted = decoding ? decodings.indexOf(decoding) : null;
   const [name = '', end = ''] = change?.split('.') ?? [];
   const changes = change ? columns.changes[comparisons.indexOf(name)] : null;
-  const changed = CHANGES.indexOf(end) + 1;
+  const changed = CHANGES.findIndex(([change]) => change === end) + 1;
   const looked = columns.arms.filter((_, number) => !arm || arms[number]?.name === arm);
   const meets = armTest(index, criteria);
   const found: number[] = [];

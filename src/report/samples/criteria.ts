@@ -3,6 +3,14 @@
 export const PARTS = ['first', 'reflection', 'retry'] as const;
 export type Part = (typeof PARTS)[number];
 
+/** How a pair of tries ended, before and after: as a link to samples names it, and in words. */
+export const CHANGES = [
+  ['both', 'right → right'],
+  ['lost', 'right → wrong'],
+  ['won', 'wrong → right'],
+  ['neither', 'wrong → wrong'],
+] as const;
+
 /** Every one of them may be left out. */
 export interface Criteria {
   decoding?: string;

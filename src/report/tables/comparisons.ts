@@ -2,6 +2,7 @@
 import { BASE, modelLabel, SECOND_TRY } from '../arms.ts';
 import { changeCells, percent, pValue, range, share } from '../format.ts';
 import type { ArmReport, BeforeAfter, ComparisonReport, DecodingReport } from '../report.ts';
+import { CHANGES } from '../samples/criteria.ts';
 import type { PairedComparison, Share } from '../statistics.ts';
 import type { Table, TitledTable } from '../table.ts';
 
@@ -48,14 +49,6 @@ export function furtherTables(report: DecodingReport): TitledTable[] {
     ...(samples > 1 ? [{ title: 'At least one of k first tries passes', table: passTable(report) }] : []),
   ];
 }
-
-/** How a pair of tries ended, before and after: as a link to samples names it, and in words. */
-export const CHANGES = [
-  ['both', 'right → right'],
-  ['lost', 'right → wrong'],
-  ['won', 'wrong → right'],
-  ['neither', 'wrong → wrong'],
-] as const;
 
 function changeTable({ decoding, comparisons }: DecodingReport): TitledTable {
   return {

@@ -1,5 +1,5 @@
 /** What a run takes from the hub of models and data sets, at commits that it keeps: `hub` of run.json. A Python worker asks. */
-import { isAbsolute } from 'node:path';
+import { hubModels } from '../config/hub-models.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
 import { type HubRepo, hubResult } from '../protocol/methods.ts';
@@ -67,12 +67,10 @@ async function askHub(parts: readonly HubPart[], fetch: boolean, { config, ...as
   }
 }
 
-function isNamed(
-  part: HubPart,
-  { model, data, eval: { model: evaluated, baselines }, benchmarks }: Config,
-): boolean {
-  if (part === 'data') return data.source === 'hub';
-  if (part === 'benchmarks') return benchmarks.source === 'hub';
-  const models = [model.name, evaluated, ...baselines.map((baseline) => baseline.model)];
-  return models.some((name) => name !== undefined && !isAbsolute(name));
+function isNamed(part: HubPart, config: Config): boolean {
+  return {
+    models: hubModels(config).length > 0,
+    data: config.data.source === 'hub',
+    benchmarks: config.benchmarks.source === 'hub',
+  }[part];
 }

@@ -1,6 +1,7 @@
 /** The hub: may this user have the models and the data of the config? */
 import { readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
+import { hubModels } from '../../config/hub-models.ts';
 import type { Config } from '../../config/schema.ts';
 import { hubHome } from './disks.ts';
 import { error, type Finding, info, type Subject } from './finding.ts';
@@ -24,24 +25,12 @@ export async function checkHub({ config, env }: Subject): Promise<Finding[]> {
   return (await Promise.all(repositories.map((repository) => ask(repository, env)))).flat();
 }
 
-function repositoriesOf({
-  model,
-  engine,
-  data,
-  eval: { model: evaluated, baselines },
-}: Config): Repository[] {
-  const models: [key: string, name: string | undefined][] = [
-    // The name at an endpoint is no name on the hub.
-    ['model.name', engine.name === 'vllm' ? model.name : undefined],
-    ['eval.model', evaluated],
-    ...baselines.map(
-      (each, index) => [`eval.baselines.${index}.model`, each.model] as [string, string | undefined],
-    ),
-  ];
+function repositoriesOf(config: Config): Repository[] {
+  const { engine, data } = config;
+  // The name at an endpoint is no name on the hub.
+  const models = hubModels(config).filter(({ key }) => engine.name === 'vllm' || key !== 'model.name');
   return [
-    ...models.flatMap(([key, name]): Repository[] =>
-      name === undefined || isAbsolute(name) ? [] : [{ kind: 'models', name, key }],
-    ),
+    ...models.map((model) => ({ kind: 'models', ...model }) as const),
     ...(data.source === 'hub' && data.dataset !== undefined
       ? [{ kind: 'datasets', name: data.dataset, key: 'data.dataset' } as const]
       : []),

@@ -43,19 +43,22 @@ class Warn:
     fatal: bool = True
 
 
-def ranks_of(config: Config, hardware: Hardware) -> int:
-    train = config.train
-    return len(train.devices) if train.devices else train.processes or hardware.total
+def ranks_of(config: Config, otherwise: int) -> int:
+    """Training processes that the config names, ``otherwise`` where it names none."""
+    return len(config.train.devices or ()) or config.train.processes or otherwise
 
 
 def used_gpus(config: Config) -> int:
     """GPUs that the config names."""
-    train = config.train
-    ranks = len(train.devices) if train.devices else train.processes or 1
     slurm = config.launch.slurm
     if config.launch.kind == "slurm":
         return max(1, slurm.nodes * slurm.gpus_per_node)
-    return max(ranks, config.workers.count * config.engine.tensor_parallel)
+    return max(ranks_of(config, 1), config.workers.count * config.engine.tensor_parallel)
+
+
+def _sampling_share(config: Config, hardware: Hardware) -> int:
+    """Bytes that a sampling worker takes of each of its GPUs."""
+    return int(config.engine.gpu_memory_utilization * hardware.card)
 
 
 def estimate(
@@ -68,7 +71,7 @@ def estimate(
 ) -> dict[str, Any]:
     """``resourcesResult`` of src/protocol/planning.ts. Raises :class:`UserError` for what can't be planned."""
     assumed, listed = assume(config, hints, given)
-    ranks = ranks_of(config, hardware)
+    ranks = ranks_of(config, hardware.total)
     batch, micro = config.train.batch_size, config.train.micro_batch_size
     if batch % (ranks * (micro or 1)):
         each = "" if micro is None else f", {micro} at once (train.micro_batch_size)"
@@ -124,7 +127,7 @@ def training_memory(model: Model, setup: Setup, hardware: Hardware) -> dict[str,
 
 def _sampling_memory(config: Config, model: Model, hardware: Hardware) -> dict[str, Any]:
     gpus, tokens = config.engine.tensor_parallel, config.model.max_model_len
-    share = int(config.engine.gpu_memory_utilization * hardware.card)
+    share = _sampling_share(config, hardware)
     left = (share - engine_bytes(model.shape, model.dtype, 0, gpus)) * gpus
     return {
         "workers": config.workers.count if config.engine.name == "vllm" else 0,
@@ -160,7 +163,7 @@ def _hours(
 ) -> dict[str, Any]:
     """None of them where the GPU isn't in the table."""
     gpu, shape, train = hardware.gpu, model.shape, config.train
-    share = int(config.engine.gpu_memory_utilization * hardware.card)
+    share = _sampling_share(config, hardware)
     count, gpus = config.workers.count, config.engine.tensor_parallel
     engine = Engine(model.dtype, count, gpus, share, config.workers.max_in_flight)
     step_load = step_loads(config, assumed)
@@ -217,7 +220,7 @@ def _warnings(config: Config, model: Model, setup: Setup, hardware: Hardware) ->
 
 def _sampling_warnings(config: Config, model: Model, hardware: Hardware) -> list[Warn]:
     found, gpus, tokens = [], config.engine.tensor_parallel, config.model.max_model_len
-    share = int(config.engine.gpu_memory_utilization * hardware.card)
+    share = _sampling_share(config, hardware)
     least = engine_bytes(model.shape, model.dtype, tokens, gpus)
     if least > share:
         split = least_tensor_parallel(model, tokens, share, hardware)

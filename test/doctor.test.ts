@@ -39,7 +39,7 @@ async function makeMachine() {
     );
   mkdirSync(join(cwd, 'bin'));
   gpu(GPU);
-  program('sinfo', 'printf "debug*\\ngpu\\n"');
+  program('sinfo', 'printf "debug\\ngpu\\n"');
   makeModel(join(cwd, 'model'));
   const config = {
     model: { name: './model' },

@@ -2,10 +2,11 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RunError, UserError } from '../errors.ts';
-import { type JobStatus, livingHolder, readJob } from '../inspect/job.ts';
+import { type JobStatus, readJob } from '../inspect/job.ts';
 import { requireRun } from '../inspect/require-run.ts';
 import { readStatus } from '../inspect/status.ts';
 import { cancelJob, stopJob } from '../jobs/slurm.ts';
+import { readLivingHolder } from '../run/lock.ts';
 import type { RunPaths } from '../run/paths.ts';
 import { findStage } from '../stages/table.ts';
 import { showPath } from '../terminal/command-line.ts';
@@ -64,13 +65,13 @@ async function endRun(context: Context, paths: RunPaths, job: JobStatus | null, 
       cure: `squeue -j ${job.id}`,
     });
   }
-  const holder = livingHolder(paths, job);
+  const holder = readLivingHolder(paths.lock);
   if (!holder)
     throw new UserError(`nothing works on ${paths.run}`, { cure: 'rrr status tells how it stands' });
   const { pid, host } = holder;
   if (host !== hostname())
     throw new UserError(`process ${pid} on ${host} works on it`, { cure: `ssh ${host} kill ${pid}` });
-  const isOver = async () => livingHolder(paths, null)?.pid !== pid;
+  const isOver = async () => readLivingHolder(paths.lock)?.pid !== pid;
   process.kill(pid, 'SIGTERM');
   context.stderr.write(`process ${pid}: finishing what runs, for at most ${grace} s\n`);
   if (await waitFor(isOver, grace, context.signal))

@@ -4,18 +4,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { UserError } from '../errors.ts';
-import { readJob } from '../inspect/job.ts';
+import { JOB_POLL_MS, readJob } from '../inspect/job.ts';
 import { requireRun } from '../inspect/require-run.ts';
 import { encodeLine } from '../protocol/jsonl.ts';
 import { GrowingFile, type LogRecord, lastAttempts, parseLogLine } from '../run/logs.ts';
 import type { RunPaths } from '../run/paths.ts';
-import type { Context } from '../terminal/context.ts';
+import { type Context, untilUnread } from '../terminal/context.ts';
 import { resolveUserPath } from '../user-path.ts';
 import { describeJob } from './describe-job.ts';
 
 const POLL_MS = 250;
-/** Slurm's controller is everybody's. */
-const JOB_POLL_MS = 5000;
 
 export interface LogsOptions {
   worker?: string;
@@ -30,9 +28,7 @@ export interface LogsOptions {
 export async function runLogs(context: Context, run: string, options: LogsOptions): Promise<undefined> {
   const { stdout } = context;
   const paths = requireRun(resolveUserPath(context.cwd, run));
-  const unread = new AbortController();
-  stdout.on('error', () => unread.abort());
-  const over = AbortSignal.any([context.signal, unread.signal]);
+  const over = untilUnread(context);
   const show = showLine(options);
 
   const sources = pathsOf(paths, options).map((path) => ({ path, file: new GrowingFile(path) }));

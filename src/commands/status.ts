@@ -1,5 +1,6 @@
 /** `rrr status RUN`: how a run stands, from another terminal; with --watch until it ends. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { JOB_POLL_MS } from '../inspect/job.ts';
 import {
   type PhaseStatus,
   type RunStatus,
@@ -11,7 +12,7 @@ import { duration } from '../report/format.ts';
 import { findStage } from '../stages/table.ts';
 import { Block } from '../terminal/block.ts';
 import { nextLine, showPath } from '../terminal/command-line.ts';
-import type { Context, Outcome } from '../terminal/context.ts';
+import { type Context, type Outcome, untilUnread } from '../terminal/context.ts';
 import { describePhase } from '../terminal/progress.ts';
 import { alignColumns } from '../text.ts';
 import { resolveUserPath } from '../user-path.ts';
@@ -40,14 +41,12 @@ export async function runStatus(
 /** Shows what is new until the run has ended. Ends without an error on Ctrl-C, and when nobody reads any more. */
 async function watchRun(context: Context, run: string, json: boolean): Promise<undefined> {
   const { stdout } = context;
-  const unread = new AbortController();
-  stdout.on('error', () => unread.abort());
-  const over = AbortSignal.any([context.signal, unread.signal]);
+  const over = untilUnread(context);
   const block = new Block(stdout);
   let seen = '';
   for (let idle = 0; !over.aborted; ) {
     const status = await readStatus(run);
-    idle = status.state === 'running' ? 0 : idle + 1;
+    idle = status.state === 'running' || status.state === 'waiting' ? 0 : idle + 1;
     const isOver = idle === LOOKS_AT_END;
     const now = JSON.stringify(status);
     const isNews = idle === 0 && now !== seen;
@@ -57,7 +56,8 @@ async function watchRun(context: Context, run: string, json: boolean): Promise<u
     else if (!json && (isNews || (idle === 0 && stdout.isTTY))) block.show(render(status, context));
     if (isOver) return;
     if (isNews) seen = now;
-    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => {});
+    const pause = status.job && idle === 0 ? JOB_POLL_MS : LOOK_MS;
+    await sleep(pause, undefined, { signal: over }).catch(() => {});
   }
 }
 

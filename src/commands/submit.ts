@@ -5,14 +5,14 @@ import { stringify } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { UserError } from '../errors.ts';
-import { livingHolder, readJob } from '../inspect/job.ts';
+import { readJob } from '../inspect/job.ts';
 import { readJobRecord, writeJobRecord } from '../jobs/record.ts';
 import { renderScript } from '../jobs/script.ts';
-import { type JobId, listPartitions, SBATCH, submit } from '../jobs/slurm.ts';
+import { checkPartitions, type JobId, SBATCH, submit } from '../jobs/slurm.ts';
 import { checkEarlier } from '../run/attempt.ts';
 import { makeDirectory } from '../run/directory.ts';
 import { replaceFile } from '../run/files.ts';
-import { lockRun } from '../run/lock.ts';
+import { lockRun, readLivingHolder } from '../run/lock.ts';
 import { readManifest } from '../run/manifest.ts';
 import { type RunPaths, runPaths } from '../run/paths.ts';
 import type { JobRecord } from '../run/records.ts';
@@ -162,7 +162,7 @@ async function refuseSecond(paths: RunPaths): Promise<void> {
       cure: 'wait for it, or end it with rrr cancel',
     });
   }
-  const holder = livingHolder(paths, job);
+  const holder = readLivingHolder(paths.lock);
   if (holder) {
     throw new UserError(
       `another rrr works on this run: process ${holder.pid} on ${holder.host}, since ${holder.since}`,
@@ -174,9 +174,7 @@ async function refuseSecond(paths: RunPaths): Promise<void> {
 }
 
 async function refusePartition({ launch }: Config): Promise<void> {
-  const { partition } = launch.slurm;
-  const known = await listPartitions();
-  const unknown = (partition ?? '').split(',').filter((name) => name !== '' && !known.includes(name));
+  const { known, unknown } = await checkPartitions(launch.slurm.partition);
   if (unknown.length === 0) return;
   const close = closestMatch(unknown[0] as string, known, { maxDistance: 2 });
   throw new UserError(`launch.slurm.partition: this cluster has no partition ${unknown.join(', ')}`, {

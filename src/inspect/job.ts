@@ -1,9 +1,7 @@
 /** How the Slurm job of a run stands: its record in the run directory, and what Slurm says. */
-import { hostname } from 'node:os';
 import { RrrError } from '../errors.ts';
 import { readAttempts, readJobRecord } from '../jobs/record.ts';
 import { isOver, isWaiting, type SlurmJob } from '../jobs/show.ts';
-import { type Holder, readLivingHolder } from '../run/lock.ts';
 import type { RunPaths } from '../run/paths.ts';
 import type { JobRecord } from '../run/records.ts';
 
@@ -19,6 +17,9 @@ export interface JobStatus extends Omit<JobRecord, 'id'> {
   /** How that ended, where its script came to the end. */
   last_end: { code: number; requeued: boolean; why: string } | null;
 }
+
+/** How often whoever watches a run may ask for its job: Slurm's controller is everybody's. */
+export const JOB_POLL_MS = 5000;
 
 const FORGOTTEN = 'Slurm has forgotten this job';
 
@@ -39,13 +40,6 @@ export async function readJob(paths: RunPaths): Promise<JobStatus | null> {
     attempt: last?.attempt ?? 0,
     last_end: last?.event === 'ended' ? { code: last.code, requeued: last.requeued, why: last.why } : null,
   };
-}
-
-/** Who works on the run now. On another host a process can't be asked: it is gone where the run's job is not running. */
-export function livingHolder({ lock }: RunPaths, job: JobStatus | null): Holder | undefined {
-  const holder = readLivingHolder(lock);
-  const isGone = holder !== undefined && holder.host !== hostname() && job?.state === 'ended';
-  return isGone ? undefined : holder;
 }
 
 async function askSlurm(job: { id: number; cluster: string | null }) {

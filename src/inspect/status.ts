@@ -1,5 +1,6 @@
 /** How a run stands, from its directory alone: manifest, lock, status file and journals. Nothing is written. */
 import { readLines } from '../run/journal.ts';
+import { readLivingHolder } from '../run/lock.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { RunPaths } from '../run/paths.ts';
 import { remaining } from '../run/progress.ts';
@@ -7,7 +8,7 @@ import { type Manifest, type StageRecord, type StatusFile, workerEvent } from '.
 import { readStatusFile } from '../run/status-file.ts';
 import type { Counted, Stage } from '../stages/stage.ts';
 import { STAGES } from '../stages/table.ts';
-import { type JobStatus, livingHolder, readJob } from './job.ts';
+import { type JobStatus, readJob } from './job.ts';
 import { requireRun } from './require-run.ts';
 
 export interface RunStatus {
@@ -62,7 +63,7 @@ export interface WorkerStatus {
 export async function readStatus(run: string): Promise<RunStatus> {
   const paths = requireRun(run);
   const job = await readJob(paths);
-  const holder = livingHolder(paths, job);
+  const holder = readLivingHolder(paths.lock);
   const manifest = readManifest(paths);
   const stages = await readStages(paths, holder !== undefined);
   const isAwaited = job?.state === 'waiting' || job?.state === 'running';

@@ -19,9 +19,11 @@ export async function showJob(job: JobId): Promise<SlurmJob | undefined> {
   throw refused(answer);
 }
 
-/** Names of the partitions. */
-export async function listPartitions(): Promise<string[]> {
-  return (await ask('sinfo', ['-h', '-o', '%R'])).split('\n').filter((name) => name !== '');
+/** The cluster's partitions, and which of `named`, with commas between them, it doesn't have. Throws as `showJob` does. */
+export async function checkPartitions(named = ''): Promise<{ known: string[]; unknown: string[] }> {
+  const isName = (name: string) => name !== '';
+  const known = (await ask('sinfo', ['-h', '-o', '%R'])).split('\n').filter(isName);
+  return { known, unknown: named.split(',').filter((name) => isName(name) && !known.includes(name)) };
 }
 
 export const SBATCH = ['sbatch', '--parsable'] as const;

@@ -17,3 +17,10 @@ export interface Outcome {
   /** Other than 0 where what was shown is bad news for the user: 2. */
   exitCode?: number;
 }
+
+/** Aborted by Ctrl-C, and when nobody reads stdout any more, as in `rrr logs RUN --follow | head`. */
+export function untilUnread({ stdout, signal }: Context): AbortSignal {
+  const unread = new AbortController();
+  stdout.on('error', () => unread.abort());
+  return AbortSignal.any([signal, unread.signal]);
+}

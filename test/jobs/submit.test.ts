@@ -134,3 +134,21 @@ test('rrr cancel ends a run of this machine in good order', async () => {
   expect(again.exitCode).toBe(2);
   expect(again.stderr).toContain('nothing works on');
 });
+
+test('status --watch stays while the job waits, and asks Slurm now and then', async () => {
+  const { submit, say, rrr, calls } = makeFakeSlurm();
+  await submit();
+  say('JobState=PENDING Reason=Resources RunTime=00:00:00');
+  const before = calls().length;
+  const watching = rrr('status', 'run', '--watch', '--json');
+  onTestFinished(() => void watching.kill('SIGKILL'));
+  await vi.waitFor(() => expect(calls().length).toBeGreaterThan(before + 1), {
+    timeout: 60_000,
+    interval: 100,
+  });
+  say('JobState=CANCELLED RunTime=00:00:00');
+  const { stdout, exitCode } = await watching;
+  expect(exitCode).toBe(0);
+  const states = stdout.split('\n').map((line) => JSON.parse(line).job.state);
+  expect(states).toEqual(['waiting', 'ended']);
+});
